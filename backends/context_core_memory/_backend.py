@@ -1,0 +1,224 @@
+"""A backend that keeps everything in this process, and checks that the core keeps its side of the contract."""
+
+import threading
+from datetime import datetime
+from typing import Final, Self
+
+from context_core.errors import BackendClosedError, ConfigurationError, ReadOnlyError
+from context_core.hookspecs import ContextBackend
+from context_core.maintenance import PruneRequest, PruneResult, VerifyReport
+from context_core.model import utc_now
+from context_core.query import evaluate
+from context_core.records import (
+    BackendDescription,
+    BatchRequest,
+    Capability,
+    Clock,
+    Limits,
+    LoadRequest,
+    Operation,
+    Outcome,
+    QueryRequest,
+    RestoreRequest,
+    SavedVersion,
+    SaveRequest,
+    Selection,
+    StoredDocument,
+    Story,
+    VersionRequest,
+    Want,
+)
+from context_core.url import BackendURL
+from context_core_memory import _write
+from context_core_memory._checks import check_load, check_page, check_record
+from context_core_memory._state import State, Version
+
+
+class _Store:
+    """The state of one store, and the lock that every writer holds to the end."""
+
+    def __init__(self) -> None:
+        self.write_lock = threading.RLock()
+        self.state = State()
+
+
+_CAPABILITIES: Final = frozenset(
+    {
+        Capability.IDEMPOTENCY,
+        Capability.JSON_PATHS,
+        Capability.PRUNE,
+        Capability.SNAPSHOT,
+        Capability.VERIFY,
+    }
+)
+
+_named: Final[dict[str, _Store]] = {}
+
+
+def drop(name: str) -> bool:
+    """Forget the store `memory://name`; return whether there was one. Open handles keep what they have."""
+    return _named.pop(name, None) is not None
+
+
+class MemoryBackend(ContextBackend):
+    """Contexts in this process: `memory://` dies at close, `memory://name` lives until dropped or the process ends.
+
+    It is the double to test engines with: held to every promise but durability, and stricter than any other driver
+    about what the core sends.
+    """
+
+    scheme = "memory"
+    limits: Final = Limits(document_bytes=64 * 2**20)
+
+    def __init__(self, name: str = "", *, clock: Clock = utc_now) -> None:
+        self._name = name
+        self._clock = clock
+        self._store = _named.setdefault(name, _Store()) if name else _Store()
+        self._is_closed = False
+        self._is_read_only = False
+
+    @classmethod
+    def from_url(cls, url: BackendURL, *, clock: Clock = utc_now) -> Self:
+        """Open `memory://` or `memory://name`."""
+        url.check_options(())
+        if url.path or url.port or url.username:
+            raise ConfigurationError("a memory URL is memory:// or memory://name")
+        return cls(url.host or "", clock=clock)
+
+    def save(self, request: SaveRequest) -> SavedVersion:
+        """Append to the workflow's list."""
+        check_record(request.record)
+        store = self._open_for_writing()
+        with store.write_lock:
+            return _write.save(store.state, request, self._clock, self.limits.document_bytes)
+
+    def load(self, request: LoadRequest) -> list[StoredDocument]:
+        """Look each id up, under one lock."""
+        check_load(request)
+        state = self._open().state
+        with state.lock:
+            found = (_pick(state.versions(workflow_id), request) for workflow_id in request.workflow_ids)
+            return [version.document for version in found if version is not None]
+
+    def version(self, request: VersionRequest) -> Selection:
+        """List one history, or walk all of them for a story."""
+        check_page(request)
+        state = self._open().state
+        with state.lock:
+            versions = _versions_of(state, request.of)
+        if request.want is Want.COUNT:
+            return Selection(count=len(versions))
+        if request.newest_first:
+            versions.reverse()
+        end = None if request.limit is None else request.offset + request.limit
+        page = versions[request.offset : end]
+        return Selection(
+            headers=() if request.want is Want.DOCUMENTS else tuple(version.header for version in page),
+            documents=() if request.want is Want.HEADERS else tuple(version.document for version in page),
+            count=len(page),
+        )
+
+    def query(self, request: QueryRequest) -> Selection:
+        """Evaluate every head: this driver has no index, and no other meaning than the evaluator's."""
+        check_page(request)
+        state = self._open().state
+        with state.lock:
+            if request.want is Want.TOMBSTONES:
+                gone = sorted(state.tombstones.keys() - state.histories.keys())
+                return Selection(tombstones=tuple(state.tombstones[workflow_id] for workflow_id in gone))
+            heads = [(history.head, history.versions[-1].document) for history in state.histories.values()]
+        return evaluate(request, heads)
+
+    def batch(self, request: BatchRequest) -> list[Outcome]:
+        """Work on a draft of the state and put it in place at the end."""
+        operations = list(request.operations)
+        for operation in operations:
+            if isinstance(operation, SaveRequest | RestoreRequest):
+                check_record(operation.record)
+        store = self._open_for_writing()
+        with store.write_lock:
+            draft = store.state.draft(_workflow_id(operation) for operation in operations)
+            limit = self.limits.document_bytes
+            outcomes = [_write.apply(draft, operation, self._clock, limit) for operation in operations]
+            store.state = draft
+        return outcomes
+
+    def prune(self, request: PruneRequest) -> PruneResult:
+        """Drop old versions, a workflow at a time."""
+        store = self._open_for_writing()
+        with store.write_lock:
+            ranges = _write.prunable(store.state, request)
+            for pruned in () if request.dry_run else ranges:
+                store.state.forget(pruned.workflow_id, pruned.last - pruned.first + 1)
+        return PruneResult(ranges=tuple(ranges))
+
+    def verify(self) -> VerifyReport:
+        """Count what is there: nothing can be damaged here but by this process itself."""
+        state = self._open().state
+        with state.lock:
+            return VerifyReport(
+                checked_versions=sum(len(history.versions) for history in state.histories.values()), damages=()
+            )
+
+    def snapshot(self) -> ContextBackend:
+        """Give a copy that nobody writes to."""
+        view = MemoryBackend(clock=self._clock)
+        state = self._open().state
+        view._store.state = state.draft(state.histories)
+        view._is_read_only = True
+        return view
+
+    def describe(self) -> BackendDescription:
+        """Say what this driver can do."""
+        return BackendDescription(
+            name=self.scheme,
+            location=f"memory://{self._name}",
+            capabilities=_CAPABILITIES,
+            limits=self.limits,
+        )
+
+    def close(self) -> None:
+        """Let go of the state; that of a named store stays for the next who opens it."""
+        self._is_closed = True
+        self._store = _Store()
+
+    def _open(self) -> _Store:
+        store = self._store
+        if self._is_closed:
+            raise BackendClosedError
+        return store
+
+    def _open_for_writing(self) -> _Store:
+        if self._is_read_only and not self._is_closed:
+            raise ReadOnlyError("this is a snapshot: write to the store that it was taken of")
+        return self._open()
+
+
+def _versions_of(state: State, of: str | Story) -> list[Version]:
+    if isinstance(of, str):
+        return list(state.versions(of))
+    every = (version for history in state.histories.values() for version in history.versions)
+    return sorted((version for version in every if _is_of(version, of)), key=_story_position)
+
+
+def _pick(versions: list[Version], request: LoadRequest) -> Version | None:
+    if request.version is not None:
+        return next((version for version in versions if version.header.version == request.version), None)
+    if request.as_of is not None:
+        as_of = request.as_of
+        return next((version for version in reversed(versions) if version.header.saved_at <= as_of), None)
+    return versions[-1] if versions else None
+
+
+def _is_of(version: Version, story: Story) -> bool:
+    return (version.header.epic_num, version.header.story_num) == (story.epic_num, story.story_num)
+
+
+def _story_position(version: Version) -> tuple[int, datetime, str]:
+    return version.header.version, version.header.created_at, version.header.workflow_id
+
+
+def _workflow_id(operation: Operation) -> str:
+    if isinstance(operation, SaveRequest | RestoreRequest):
+        return operation.record.workflow_id
+    return operation.workflow_id

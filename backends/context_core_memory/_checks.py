@@ -1,0 +1,47 @@
+"""What the core owes every driver. The test double looks, so that a slip of the core shows in the fastest tests."""
+
+from datetime import UTC, datetime
+
+from context_core.errors import BackendContractError
+from context_core.model import MAX_TEXT, Status
+from context_core.records import ContextRecord, LoadRequest, QueryRequest, VersionRequest
+
+
+def check_record(record: ContextRecord) -> None:
+    """Refuse a record that another engine might store otherwise, or not at all."""
+    for name in ("workflow_id", "feature", "workflow_name", "current_phase", "status"):
+        text = getattr(record, name)
+        _require(type(text) is str and len(text) <= MAX_TEXT and "\0" not in text, f"record.{name}")
+    _require(record.workflow_id != "", "record.workflow_id")
+    _require(record.status in set(Status), "record.status")
+    for name in ("epic_num", "story_num"):
+        number = getattr(record, name)
+        is_absent = number is None and name == "story_num"
+        _require(is_absent or (type(number) is int and 0 < number < 2**63), f"record.{name}")
+    check_time(record.created_at, "record.created_at")
+    check_time(record.updated_at, "record.updated_at")
+    _require(type(record.tags) is tuple and all(type(tag) is str for tag in record.tags), "record.tags")
+    _require(type(record.document) is bytes, "record.document")
+
+
+def check_time(moment: datetime, what: str) -> None:
+    """Refuse a time that is not aware UTC."""
+    _require(isinstance(moment, datetime) and moment.tzinfo is UTC, what)
+
+
+def check_load(request: LoadRequest) -> None:
+    """Refuse a load that asks for two things at once, or for ids that are none."""
+    _require(request.version is None or request.as_of is None, "version and as_of together")
+    _require(all(type(workflow_id) is str for workflow_id in request.workflow_ids), "workflow_ids")
+    if request.as_of is not None:
+        check_time(request.as_of, "as_of")
+
+
+def check_page(request: VersionRequest | QueryRequest) -> None:
+    """Refuse a page that begins before the first item."""
+    _require(request.offset >= 0 and (request.limit is None or request.limit >= 0), "limit and offset")
+
+
+def _require(condition: bool, what: str) -> None:  # noqa: FBT001  # an assertion reads so
+    if not condition:
+        raise BackendContractError(f"the core sent a request that breaks the contract: {what}")

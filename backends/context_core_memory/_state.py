@@ -1,0 +1,83 @@
+"""What a memory store holds: histories by workflow, and what is left of deleted ones."""
+
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+
+import attrs
+
+from context_core.records import IdempotencyKey, StoredDocument, Tombstone, VersionHeader
+
+
+@attrs.frozen
+class Version:
+    """One stored version. Frozen all through: headers hold tuples and scalars, documents are bytes (RT11)."""
+
+    header: VersionHeader
+    document: StoredDocument
+    idempotency: IdempotencyKey | None
+
+
+@attrs.frozen
+class History:
+    """The versions of one workflow, oldest first, never empty. *created_at* is its first version's, pruned or not."""
+
+    created_at: datetime
+    versions: list[Version]
+
+    @property
+    def head(self) -> VersionHeader:
+        """The header of the newest version, as that of a head: with the workflow's `created_at`."""
+        newest = self.versions[-1].header
+        return newest if newest.created_at == self.created_at else attrs.evolve(newest, created_at=self.created_at)
+
+
+class State:
+    """Histories and tombstones. Each method changes one reference last, so that an interrupt leaves all or nothing.
+
+    Whoever reads holds `lock`; a writer holds it only while it changes something, so that readers never wait for a
+    long write (CO03).
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.histories: dict[str, History] = {}
+        self.tombstones: dict[str, Tombstone] = {}
+
+    def versions(self, workflow_id: str) -> list[Version]:
+        """The versions of a workflow, oldest first; empty where it does not exist."""
+        history = self.histories.get(workflow_id)
+        return history.versions if history is not None else []
+
+    def append(self, version: Version, created_at: datetime) -> None:
+        """Add a version to its workflow, which begins to exist with its first, created at *created_at*."""
+        workflow_id = version.header.workflow_id
+        with self.lock:
+            if workflow_id in self.histories:
+                self.histories[workflow_id].versions.append(version)
+            else:
+                self.histories[workflow_id] = History(created_at, [version])
+
+    def bury(self, tombstone: Tombstone) -> None:
+        """Drop a workflow, if it exists, and leave its tombstone, which says nothing as long as it exists."""
+        with self.lock:
+            self.tombstones[tombstone.workflow_id] = tombstone
+            self.histories.pop(tombstone.workflow_id, None)
+
+    def forget(self, workflow_id: str, count: int) -> None:
+        """Drop the oldest *count* versions of a workflow."""
+        with self.lock:
+            history = self.histories[workflow_id]
+            self.histories[workflow_id] = History(history.created_at, history.versions[count:])
+
+    def draft(self, workflow_ids: Iterable[str] = ()) -> "State":
+        """A copy to work on: changes to the named workflows do not show in this one."""
+        draft = State()
+        with self.lock:
+            draft.histories = dict(self.histories)
+            draft.tombstones = dict(self.tombstones)
+            for workflow_id in workflow_ids:
+                if workflow_id in draft.histories:
+                    history = draft.histories[workflow_id]
+                    draft.histories[workflow_id] = History(history.created_at, list(history.versions))
+        return draft

@@ -1,0 +1,244 @@
+"""Connections to one database file: one that writes, a pool of those that read, safe across threads and forks."""
+
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import attrs
+
+from context_core.errors import BackendBusyError, BackendClosedError, BackendUnavailableError, OutcomeUnknownError
+from context_core_sqlite._errors import primary_code, translated
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+MAX_IDLE_READERS: Final = 8
+"""Reading connections kept for the next reader; more are opened as threads need them, and closed after use."""
+
+CACHED_STATEMENTS: Final = 256
+"""Prepared statements kept by each connection: preparing costs as much as running one."""
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """How a database file is used.
+
+    Attributes:
+        path: Absolute, so that a later change of directory moves nothing.
+        synchronous: FULL survives power loss; NORMAL survives a killed process and may lose the last saves with power.
+        busy_timeout_s: How long a call waits for other writers.
+        read_only: Write and create nothing.
+    """
+
+    path: Path
+    synchronous: str = "FULL"
+    busy_timeout_s: float = 30.0
+    read_only: bool = False
+
+    @property
+    def location(self) -> str:
+        """The path as it is shown in messages."""
+        return str(self.path)
+
+
+def connect(options: Options, *, create: bool = False) -> sqlite3.Connection:
+    """Open a connection; without *create* a missing file is an error, so that a vanished database stays noticed."""
+    mode = "ro" if options.read_only else ("rwc" if create else "rw")
+    connection = sqlite3.connect(
+        f"file:{quote(os.fsencode(options.path))}?mode={mode}",
+        uri=True,
+        timeout=options.busy_timeout_s,
+        isolation_level=None,  # transactions begin where this package says BEGIN
+        check_same_thread=False,  # a connection is used by one thread at a time, not by one thread only
+        cached_statements=CACHED_STATEMENTS,
+    )
+    try:
+        # An acknowledged save survives power loss: the WAL is synced at each commit, not only at checkpoints.
+        connection.execute(f"PRAGMA synchronous = {options.synchronous}")
+        # A database file is data: a function hidden in its schema must not run with our rights.
+        connection.execute("PRAGMA trusted_schema = OFF")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class Connections:
+    """The open connections of one store.
+
+    Writes take turns on one connection: SQLite lets one write at a time anyway, and waiting here is fair and costs no
+    sleep. Reads take a connection from the pool and put it back. A fork closes the idle connections first, so that
+    parent and child each open their own (CO08).
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._is_closed = False
+        self._write_lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._writer_identity: tuple[int, int] | None = None
+        self._idle: list[sqlite3.Connection] = []
+        _live.add(self)
+
+    def check_open(self) -> None:
+        """Raise BackendClosedError after `close`."""
+        if self._is_closed:
+            raise BackendClosedError
+
+    def read(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
+        """Run *work* on a reading connection. It must leave no statement open."""
+        if self._is_closed:
+            raise BackendClosedError
+        try:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                connection = connect(self._options)
+            try:
+                return work(connection, argument)
+            finally:
+                self._idle.append(connection)
+                if self._is_closed or len(self._idle) > MAX_IDLE_READERS:
+                    self._close_surplus()
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def write(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
+        """Run *work* in a transaction: committed when this returns, rolled back when it raises (CO10)."""
+        if not self._write_lock.acquire(timeout=self._options.busy_timeout_s):
+            raise BackendBusyError(waited_s=self._options.busy_timeout_s)
+        try:
+            self.check_open()
+            try:
+                connection = self._open_writer()
+                try:
+                    # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would
+                    # fail with "database is locked" whenever another process wrote in between.
+                    connection.execute("BEGIN IMMEDIATE")
+                    result = work(connection, argument)
+                    self._commit(connection)
+                except BaseException:
+                    self._roll_back(connection)
+                    raise
+            except sqlite3.Error as error:
+                raise self._translated(error) from error
+            return result
+        finally:
+            self._write_lock.release()
+
+    def close(self) -> None:
+        """Close every connection; those in use by other threads are closed when they are put back."""
+        self._is_closed = True
+        with self._write_lock:
+            self.drop_idle()
+
+    def drop_idle(self) -> None:
+        """Close the writer and the idle readers; the next call opens new ones. Needs the write lock."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
+        while self._idle:
+            self._idle.pop().close()
+
+    def before_fork(self) -> None:
+        """Wait for a running transaction to end, and leave no connection open for the child to inherit."""
+        self._write_lock.acquire()
+        self.drop_idle()
+
+    def after_fork_in_parent(self) -> None:
+        """Go on."""
+        self._write_lock.release()
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh. What was inherited all the same is never touched: SQLite forbids even closing it here."""
+        _inherited.extend(self._idle)
+        if self._writer is not None:
+            _inherited.append(self._writer)
+        self._writer = None
+        self._idle = []
+        self._write_lock = threading.Lock()
+
+    def _close_surplus(self) -> None:
+        """Close idle readers down to what is kept; all of them once the store is closed."""
+        while len(self._idle) > (0 if self._is_closed else MAX_IDLE_READERS):
+            try:
+                self._idle.pop().close()
+            except IndexError:  # another thread was faster
+                return
+
+    def _open_writer(self) -> sqlite3.Connection:
+        """Return the writing connection, having looked that its file still lies at its path.
+
+        SQLite goes on writing to a deleted file without a word; such saves would be acknowledged and lost.
+        """
+        if self._writer is None:
+            self._writer = connect(self._options)
+            self._writer_identity = self._identity()
+        elif self._identity() != self._writer_identity:
+            self.drop_idle()
+            raise BackendUnavailableError(
+                f"the database {self._options.location} was removed or replaced while it was open: nothing was "
+                f"written; put it back and try again, or open a new store"
+            )
+        return self._writer
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._options.path)  # noqa: PTH116  # Path.stat costs twice as much, at each save
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        try:
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            if primary_code(error) == sqlite3.SQLITE_IOERR:
+                # The commit may have reached the disk before the failure was seen.
+                raise OutcomeUnknownError(f"the disk failed under {self._options.location} during a commit") from error
+            raise
+
+    def _roll_back(self, connection: sqlite3.Connection) -> None:
+        """Undo what is open. A connection that cannot even do that is given up, and with it its transaction."""
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._writer = None
+            connection.close()
+
+    def _translated(self, error: sqlite3.Error) -> Exception:
+        if self._is_closed and isinstance(error, sqlite3.ProgrammingError):
+            return BackendClosedError()
+        return translated(error, self._options.location, self._options.busy_timeout_s)
+
+
+_live: Final[weakref.WeakSet[Connections]] = weakref.WeakSet()
+_inherited: Final[list[sqlite3.Connection]] = []
+_held: Final[list[Connections]] = []
+
+
+def _before_fork() -> None:
+    _held.extend(_live)
+    for connections in _held:
+        connections.before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    _held.clear()
+    for connections in list(_live):
+        connections.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # where there is no fork there is nothing to do
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

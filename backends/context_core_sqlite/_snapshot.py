@@ -1,0 +1,82 @@
+"""A consistent view: one connection inside one read transaction, which WAL keeps as it was."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import NoReturn, TypeVar
+
+from context_core.errors import BackendClosedError, ReadOnlyError
+from context_core.hookspecs import ContextBackend
+from context_core.records import (
+    BackendDescription,
+    BatchRequest,
+    LoadRequest,
+    QueryRequest,
+    SaveRequest,
+    Selection,
+    StoredDocument,
+    VersionRequest,
+)
+from context_core_sqlite import _read
+from context_core_sqlite._connection import Options, connect
+from context_core_sqlite._errors import translating
+
+T = TypeVar("T")
+
+
+class SqliteSnapshot(ContextBackend):
+    """Reads the database as it was when this was opened; the WAL cannot shrink before it is closed."""
+
+    scheme = "sqlite"
+
+    def __init__(self, options: Options, description: BackendDescription) -> None:
+        self._options = options
+        self._description = description
+        self._lock = threading.Lock()
+        with translating(options.location, options.busy_timeout_s):
+            self._connection: sqlite3.Connection | None = connect(options)
+            self._connection.execute("BEGIN")
+            # A read transaction begins with its first read, not with BEGIN.
+            self._connection.execute("SELECT 1 FROM workflow_context LIMIT 1").fetchall()
+
+    def load(self, request: LoadRequest) -> list[StoredDocument]:
+        """As the store, at the moment of the snapshot."""
+        return self._run(lambda connection: _read.load(connection, request))
+
+    def version(self, request: VersionRequest) -> Selection:
+        """As the store, at the moment of the snapshot."""
+        return self._run(lambda connection: _read.version(connection, request))
+
+    def query(self, request: QueryRequest) -> Selection:
+        """As the store, at the moment of the snapshot."""
+        return self._run(lambda connection: _read.query(connection, request))
+
+    def save(self, request: SaveRequest) -> NoReturn:
+        """Refuse."""
+        self._refuse(request)
+
+    def batch(self, request: BatchRequest) -> NoReturn:
+        """Refuse."""
+        self._refuse(request)
+
+    def describe(self) -> BackendDescription:
+        """As the store."""
+        return self._description
+
+    def close(self) -> None:
+        """End the read transaction."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with self._lock, translating(self._options.location, self._options.busy_timeout_s):
+            if self._connection is None:
+                raise BackendClosedError
+            return work(self._connection)
+
+    def _refuse(self, _: object) -> NoReturn:
+        if self._connection is None:
+            raise BackendClosedError
+        raise ReadOnlyError("this is a snapshot: write to the store that it was taken of")

@@ -1,0 +1,241 @@
+"""Saving and deleting, inside a transaction that the caller holds."""
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import attrs
+
+from context_core.errors import (
+    ContextNotFoundError,
+    IdempotencyConflictError,
+    LimitExceededError,
+    RestoreConflictError,
+    VersionConflictError,
+)
+from context_core.records import (
+    Clock,
+    ContextRecord,
+    Deleted,
+    DeleteRequest,
+    IdempotencyKey,
+    Operation,
+    Outcome,
+    Restored,
+    RestoreRequest,
+    RestoreTombstoneRequest,
+    SavedVersion,
+    SaveRequest,
+    time_to_text,
+)
+from context_core_sqlite._rows import RECORD_COLUMNS, document_value, record_values
+
+_HEAD: Final = f"SELECT version, {', '.join(RECORD_COLUMNS)} FROM workflow_context WHERE workflow_id = ?"
+_TOMBSTONE: Final = "SELECT last_version, deleted_at FROM workflow_context_tombstones WHERE workflow_id = ?"
+_VERSION_OF_KEY: Final = """
+    SELECT version, saved_at, content_hash FROM workflow_context_versions
+    WHERE workflow_id = ? AND idempotency_key = ?"""
+
+_INSERT_HEAD: Final = f"""
+    INSERT INTO workflow_context (workflow_id, version, {", ".join(RECORD_COLUMNS)}, document)
+    VALUES (?, ?, {", ".join("?" * len(RECORD_COLUMNS))}, ?)"""
+_FOLLOWING: Final = tuple(place for place, column in enumerate(RECORD_COLUMNS) if column != "created_at")
+"""The places among RECORD_COLUMNS of those that follow the newest version."""
+_SAVED_AT: Final = RECORD_COLUMNS.index("saved_at")
+_INSERT_VERSION: Final = f"""
+    INSERT INTO workflow_context_versions (workflow_id, version, {", ".join(RECORD_COLUMNS)},
+        idempotency_key, content_hash, origin_workflow_id, origin_version, document)
+    VALUES (?, ?, {", ".join("?" * len(RECORD_COLUMNS))}, ?, ?, ?, ?, ?)"""
+
+
+_BURY: Final = """
+    INSERT INTO workflow_context_tombstones (workflow_id, last_version, deleted_at) VALUES (?, ?, ?)
+    ON CONFLICT (workflow_id) DO UPDATE SET last_version = excluded.last_version, deleted_at = excluded.deleted_at"""
+
+
+@attrs.frozen
+class _Head:
+    """Where a workflow stands: its newest version, or that of its tombstone where it does not exist.
+
+    *values* are those of RECORD_COLUMNS; empty for a tombstone.
+    """
+
+    workflow_id: str
+    version: int = 0
+    saved_at: str = ""
+    values: tuple[Any, ...] = ()
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is a version to load."""
+        return bool(self.values)
+
+    @property
+    def actual(self) -> int:
+        """The version that a writer may expect: 0 where the workflow does not exist."""
+        return self.version if self.values else 0
+
+
+@attrs.frozen
+class Writer:
+    """Writes within a transaction that the caller holds.
+
+    Attributes:
+        clock: Where `saved_at` times come from; it is read inside the transaction.
+        limit_bytes: How large a document may be.
+    """
+
+    clock: Clock
+    limit_bytes: int
+
+    def save(self, connection: sqlite3.Connection, request: SaveRequest) -> SavedVersion:
+        """Append a version and make it the head."""
+        record, key = request.record, request.idempotency
+        workflow_id = record.workflow_id
+        self._check_size(record)
+        if key is not None:
+            known = _replay(connection, workflow_id, key)
+            if known is not None:
+                return known
+        head = _head(connection, workflow_id)
+        if request.must_exist and not head.exists:
+            raise ContextNotFoundError(workflow_id=workflow_id)
+        _check_expected(head, request.expected_version)
+        version = head.version + 1
+        saved_at = self._saved_at(head)
+        _append(connection, head, version, request, record_values(record, saved_at))
+        return SavedVersion(version=version, saved_at=saved_at)
+
+    def restore(self, connection: sqlite3.Connection, request: RestoreRequest) -> Restored:
+        """Append a version at its own number and time."""
+        record = request.record
+        self._check_size(record)
+        head = _head(connection, record.workflow_id)
+        follows = request.version == head.version + 1 if head.exists else request.version > head.version
+        values = record_values(record, request.saved_at)
+        key = request.idempotency
+        is_taken = key is not None and _version_of_key(connection, record.workflow_id, key.key) is not None
+        if not follows or is_taken or (head.exists and values[_SAVED_AT] < head.saved_at):
+            raise RestoreConflictError(
+                workflow_id=record.workflow_id, version=request.version, head_version=head.version
+            )
+        _append(connection, head, request.version, request, values)
+        if not head.exists and request.workflow_created_at != record.created_at:
+            connection.execute(
+                "UPDATE workflow_context SET created_at = ? WHERE workflow_id = ?",
+                (time_to_text(request.workflow_created_at), record.workflow_id),
+            )
+        return Restored()
+
+    def delete(self, connection: sqlite3.Connection, request: DeleteRequest) -> Deleted:
+        """Remove every row of a workflow and leave a tombstone."""
+        workflow_id = request.workflow_id
+        head = _head(connection, workflow_id)
+        _check_expected(head, request.expected_version)
+        if not head.exists:
+            return Deleted(existed=False)
+        deleted_at = time_to_text(self._saved_at(head))
+        connection.execute("INSERT INTO workflow_context_delete_guard (workflow_id) VALUES (?)", (workflow_id,))
+        connection.execute("DELETE FROM workflow_context_versions WHERE workflow_id = ?", (workflow_id,))
+        connection.execute("DELETE FROM workflow_context_delete_guard WHERE workflow_id = ?", (workflow_id,))
+        connection.execute("DELETE FROM workflow_context WHERE workflow_id = ?", (workflow_id,))
+        connection.execute(_BURY, (workflow_id, head.version, deleted_at))
+        return Deleted(existed=True)
+
+    def apply(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> list[Outcome]:
+        """Do the operations of a batch, in order."""
+        return [self._apply(connection, operation) for operation in operations]
+
+    def _apply(self, connection: sqlite3.Connection, operation: Operation) -> Outcome:
+        if isinstance(operation, SaveRequest):
+            return self.save(connection, operation)
+        if isinstance(operation, DeleteRequest):
+            return self.delete(connection, operation)
+        if isinstance(operation, RestoreRequest):
+            return self.restore(connection, operation)
+        return restore_tombstone(connection, operation)
+
+    def _check_size(self, record: ContextRecord) -> None:
+        size_bytes = len(record.document)
+        if size_bytes > self.limit_bytes:
+            raise LimitExceededError(what="the document in bytes", actual=size_bytes, limit=self.limit_bytes)
+
+    def _saved_at(self, head: _Head) -> datetime:
+        """The clock's time, or that of the head or tombstone where the clock went back (VE08)."""
+        now = self.clock()
+        return now if not head.saved_at else max(now, datetime.fromisoformat(head.saved_at))
+
+
+def restore_tombstone(connection: sqlite3.Connection, request: RestoreTombstoneRequest) -> Restored:
+    """Leave a tombstone, as if a workflow had been deleted."""
+    head = _head(connection, request.workflow_id)
+    if head.exists or request.last_version < head.version:
+        raise RestoreConflictError(
+            workflow_id=request.workflow_id, version=request.last_version, head_version=head.version
+        )
+    connection.execute(_BURY, (request.workflow_id, request.last_version, time_to_text(request.deleted_at)))
+    return Restored()
+
+
+def _append(
+    connection: sqlite3.Connection,
+    head: _Head,
+    version: int,
+    request: SaveRequest | RestoreRequest,
+    values: tuple[Any, ...],
+) -> None:
+    """Write a version, and the head that follows it."""
+    key, origin = request.idempotency, request.origin
+    document = document_value(request.record)
+    if head.exists:
+        _update_head(connection, head, version, values, document)
+    else:
+        connection.execute(_INSERT_HEAD, (head.workflow_id, version, *values, document))
+    lineage = (
+        key.key if key is not None else None,
+        key.content_hash if key is not None else None,
+        origin.workflow_id if origin is not None else None,
+        origin.version if origin is not None else None,
+    )
+    connection.execute(_INSERT_VERSION, (head.workflow_id, version, *values, *lineage, document))
+
+
+def _head(connection: sqlite3.Connection, workflow_id: str) -> _Head:
+    row = connection.execute(_HEAD, (workflow_id,)).fetchone()
+    if row is not None:
+        version, *values = row
+        return _Head(workflow_id, version, values[_SAVED_AT], tuple(values))
+    return _Head(workflow_id, *connection.execute(_TOMBSTONE, (workflow_id,)).fetchone() or ())
+
+
+def _update_head(
+    connection: sqlite3.Connection, head: _Head, version: int, values: tuple[Any, ...], document: str | bytes
+) -> None:
+    """Set only the columns that change: SQLite rewrites the indexes of every column that is named, changed or not."""
+    changed = [place for place in _FOLLOWING if values[place] != head.values[place]]
+    assignments = "".join(f"{RECORD_COLUMNS[place]} = ?, " for place in changed)
+    connection.execute(
+        f"UPDATE workflow_context SET version = ?, {assignments}document = ? WHERE workflow_id = ?",
+        (version, *(values[place] for place in changed), document, head.workflow_id),
+    )
+
+
+def _check_expected(head: _Head, expected: int | None) -> None:
+    if expected is not None and expected != head.actual:
+        raise VersionConflictError(workflow_id=head.workflow_id, expected=expected, actual=head.actual)
+
+
+def _version_of_key(connection: sqlite3.Connection, workflow_id: str, key: str) -> tuple[int, str, bytes] | None:
+    found: tuple[int, str, bytes] | None = connection.execute(_VERSION_OF_KEY, (workflow_id, key)).fetchone()
+    return found
+
+
+def _replay(connection: sqlite3.Connection, workflow_id: str, key: IdempotencyKey) -> SavedVersion | None:
+    row = _version_of_key(connection, workflow_id, key.key)
+    if row is None:
+        return None
+    version, saved_at, content_hash = row
+    if content_hash != key.content_hash:
+        raise IdempotencyConflictError(workflow_id=workflow_id, key=key.key, version=version)
+    return SavedVersion(version=version, saved_at=datetime.fromisoformat(saved_at), is_replay=True)

@@ -1,0 +1,102 @@
+"""Durable, versioned workflow contexts behind a pluggable storage contract.
+
+An engine opens a `ContextPersistence`; the author of a driver subclasses `ContextBackend`.
+"""
+
+from context_core._facade.upkeep import ImportResult
+from context_core._facade.writing import Delete, Save
+from context_core.codecs import DocumentCodec
+from context_core.cursors import Page
+from context_core.diff import ContextDiff
+from context_core.errors import (
+    BackendBusyError,
+    BackendClosedError,
+    BackendContractError,
+    BackendImportError,
+    BackendNameTakenError,
+    BackendNotFoundError,
+    BackendUnavailableError,
+    ConfigurationError,
+    ContextCoreError,
+    ContextExistsError,
+    ContextNotFoundError,
+    CorruptDocumentError,
+    ForeignDatabaseError,
+    IdempotencyConflictError,
+    InvalidContextError,
+    InvalidQueryError,
+    LimitExceededError,
+    NewerDatabaseError,
+    OutcomeUnknownError,
+    PersistenceError,
+    PluginError,
+    ReadOnlyError,
+    RestoreConflictError,
+    StorageError,
+    UnserializableValueError,
+    UnsupportedOperationError,
+    UnsupportedSchemaError,
+    VersionConflictError,
+    VersionNotFoundError,
+)
+from context_core.hookspecs import ContextBackend, hookimpl
+from context_core.maintenance import PruneResult, VerifyReport
+from context_core.model import PhaseTransition, Status, WorkflowContext
+from context_core.persistence import ContextPersistence
+from context_core.query import JsonPath
+from context_core.records import BackendDescription, Capability, Limits, VersionHeader
+from context_core.serialization import Upcaster
+from context_core.url import BackendURL
+
+__all__ = [
+    "BackendBusyError",
+    "BackendClosedError",
+    "BackendContractError",
+    "BackendDescription",
+    "BackendImportError",
+    "BackendNameTakenError",
+    "BackendNotFoundError",
+    "BackendURL",
+    "BackendUnavailableError",
+    "Capability",
+    "ConfigurationError",
+    "ContextBackend",
+    "ContextCoreError",
+    "ContextDiff",
+    "ContextExistsError",
+    "ContextNotFoundError",
+    "ContextPersistence",
+    "CorruptDocumentError",
+    "Delete",
+    "DocumentCodec",
+    "ForeignDatabaseError",
+    "IdempotencyConflictError",
+    "ImportResult",
+    "InvalidContextError",
+    "InvalidQueryError",
+    "JsonPath",
+    "LimitExceededError",
+    "Limits",
+    "NewerDatabaseError",
+    "OutcomeUnknownError",
+    "Page",
+    "PersistenceError",
+    "PhaseTransition",
+    "PluginError",
+    "PruneResult",
+    "ReadOnlyError",
+    "RestoreConflictError",
+    "Save",
+    "Status",
+    "StorageError",
+    "UnserializableValueError",
+    "UnsupportedOperationError",
+    "UnsupportedSchemaError",
+    "Upcaster",
+    "VerifyReport",
+    "VersionConflictError",
+    "VersionHeader",
+    "VersionNotFoundError",
+    "WorkflowContext",
+    "hookimpl",
+]

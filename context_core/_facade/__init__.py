@@ -1,0 +1,1 @@
+"""The parts of ContextPersistence, a module for each kind of thing that it does."""

@@ -1,0 +1,95 @@
+"""Arguments are judged here, before any I/O (ER04)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from os import PathLike
+from typing import Final
+
+from context_core.errors import ConfigurationError, InvalidQueryError, shown
+from context_core.model import Status, check_text
+from context_core.records import Story
+from context_core.url import BackendURL
+
+DEFAULT_FILE: Final = "gao_dev.db"
+FILE_BACKEND: Final = "sqlite"
+"""The backend that a plain file name opens."""
+
+
+def address(store: str | PathLike[str] | None, db_path: str | PathLike[str] | None) -> BackendURL:
+    """Return the address of a URL, of a path, or of the default file."""
+    if isinstance(store, str) and "://" in store:
+        return BackendURL.parse(store)
+    if not isinstance(store, str | PathLike | None):
+        raise ConfigurationError(
+            f"a store is a URL, the path of a SQLite file or a ContextBackend, not {type(store).__name__}"
+        )
+    path = next(candidate for candidate in (store, db_path, DEFAULT_FILE) if candidate is not None)
+    return BackendURL.for_file(FILE_BACKEND, path)
+
+
+def check_id(workflow_id: str) -> None:
+    """Refuse what is no workflow id."""
+    check_text("workflow_id", workflow_id, allow_empty=False)
+
+
+def check_version(name: str, value: int | None) -> None:
+    """Refuse what is no version number; None stands for none."""
+    if value is not None and (type(value) is not int or not -(2**63) <= value < 2**63):
+        raise InvalidQueryError(f"{name} must be a 64-bit int, not {shown(value)}")
+
+
+def check_wanted(name: str, value: int) -> None:
+    """Refuse what is no version number, None too."""
+    if value is None:
+        raise InvalidQueryError(f"{name} must be a 64-bit int, not None")
+    check_version(name, value)
+
+
+def check_key(key: str | None) -> None:
+    """Refuse what is no idempotency key; None stands for none."""
+    if key is not None:
+        check_text("idempotency_key", key, allow_empty=False)
+
+
+def check_time(name: str, value: datetime) -> datetime:
+    """Return an aware time in UTC; refuse any other."""
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise InvalidQueryError(f"{name} must be an aware datetime, not {shown(value, 60)}")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise InvalidQueryError(f"{name} is outside the years 1 to 9999 in UTC") from error
+
+
+def check_as_of(as_of: datetime | None, version: int | None) -> datetime | None:
+    """Return *as_of* in UTC; refuse a naive time, and a version beside it."""
+    if as_of is None:
+        return None
+    if version is not None:
+        raise InvalidQueryError("give a version or as_of, not both")
+    return check_time("as_of", as_of)
+
+
+def check_statuses(statuses: Sequence[str]) -> tuple[str, ...]:
+    """Return statuses as plain text; refuse one that does not exist."""
+    if isinstance(statuses, str) or not isinstance(statuses, Iterable):
+        raise InvalidQueryError(f"statuses must be a list of statuses, not {shown(statuses)}")
+    found = tuple(statuses)
+    for status in found:
+        if not isinstance(status, str) or status not in set(Status):
+            raise InvalidQueryError(f"unknown status {shown(status)}; known are: {', '.join(Status)}")
+    return tuple(Status(status).value for status in found)
+
+
+def check_page(limit: int | None, offset: int | None) -> None:
+    """Refuse a negative limit or offset."""
+    for name, value in (("limit", limit), ("offset", offset)):
+        if value is not None and (type(value) is not int or not 0 <= value < 2**63):
+            raise InvalidQueryError(f"{name} must be an int of 0 or more, not {shown(value)}")
+
+
+def story(epic_num: int, story_num: int | None) -> Story:
+    """Return the story of these numbers; None is the epic level."""
+    check_wanted("epic_num", epic_num)
+    check_version("story_num", story_num)
+    return Story(epic_num=epic_num, story_num=story_num)

@@ -1,0 +1,184 @@
+"""The only room that knows entry points and pluggy's manager: it finds backends, opens them, and binds wrappers.
+
+pluggy has manners that would lose data here, so binding works around each of them: a verb without a mark counts as
+implemented all the same; a second plugin that implements a verb is refused, where pluggy would let the last one win;
+a misspelt hook and a None result are errors; and a store without wrappers calls its driver directly, at no cost.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final, TypeVar
+
+import attrs
+import pluggy
+
+from context_core.errors import (
+    BackendContractError,
+    BackendImportError,
+    BackendNameTakenError,
+    BackendNotFoundError,
+    shown,
+)
+from context_core.hookspecs import PROJECT, VERBS, ContextBackend
+from context_core.model import utc_now
+from context_core.records import (
+    BatchRequest,
+    Clock,
+    LoadRequest,
+    Outcome,
+    QueryRequest,
+    SavedVersion,
+    SaveRequest,
+    Selection,
+    StoredDocument,
+    VersionRequest,
+)
+from context_core.url import BackendURL
+
+GROUP: Final = "context_core.backends"
+"""The entry-point group: the name is the URL scheme, the value a ContextBackend subclass."""
+
+Request = TypeVar("Request")
+Result = TypeVar("Result")
+
+
+def installed_backends() -> dict[str, EntryPoint]:
+    """Return the installed backends by name, none of them imported.
+
+    A name that two distributions claim is in it too: `find_backend` refuses it when it is asked for, so that one
+    conflict does not take every other store away.
+    """
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def find_backend(name: str) -> type[ContextBackend]:
+    """Import and return the backend class of that name.
+
+    Raises:
+        BackendNotFoundError: No distribution offers it.
+        BackendNameTakenError: More than one does.
+        BackendImportError: Its module fails to import; the cause tells why.
+        BackendContractError: What it names is not a ContextBackend.
+    """
+    found = entry_points(group=GROUP, name=name)
+    if not found:
+        raise BackendNotFoundError(name=name, known=installed_backends())
+    owners = {(_distribution(point), point.value) for point in found}
+    if len(owners) > 1:
+        raise BackendNameTakenError(name=name, distributions=(f"{owner} ({value})" for owner, value in owners))
+    point = next(iter(found))
+    try:
+        backend = point.load()
+    except Exception as error:  # whatever a stranger's module raises while it is imported is one and the same news
+        raise BackendImportError(name=name, target=point.value, distribution=_distribution(point)) from error
+    if not (isinstance(backend, type) and issubclass(backend, ContextBackend)):
+        raise BackendContractError(f"entry point {name!r} names {point.value}, which is no subclass of ContextBackend")
+    return backend
+
+
+def open_backend(url: BackendURL, *, clock: Clock = utc_now) -> ContextBackend:
+    """Open the store at *url* with the backend that its scheme names."""
+    return find_backend(url.scheme).from_url(url, clock=clock)
+
+
+def _distribution(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else "an unknown distribution"
+
+
+@attrs.frozen(kw_only=True)
+class BoundVerbs:
+    """The five verbs of one store, ready to be called: straight to the driver, or through its wrappers."""
+
+    save: Callable[[SaveRequest], SavedVersion]
+    load: Callable[[LoadRequest], list[StoredDocument]]
+    version: Callable[[VersionRequest], Selection]
+    query: Callable[[QueryRequest], Selection]
+    batch: Callable[[BatchRequest], list[Outcome]]
+
+
+def bind(backend: ContextBackend, wrappers: Sequence[object] = ()) -> BoundVerbs:
+    """Bind *backend*, the first of *wrappers* outermost.
+
+    Raises:
+        BackendContractError: *backend* is no ContextBackend, or a wrapper is none: it has no hook, a misspelt one, or
+            one that would answer in the driver's place.
+    """
+    if not isinstance(backend, ContextBackend):
+        raise BackendContractError(f"a backend must be a ContextBackend, not {type(backend).__name__}")
+    if not wrappers:
+        return BoundVerbs(**{verb: getattr(backend, verb) for verb in VERBS})
+    manager = _StorePluginManager(PROJECT)
+    manager.add_hookspecs(ContextBackend)
+    _register(manager, backend)
+    for wrapper in reversed(wrappers):
+        _register_wrapper(manager, wrapper)
+    for verb in VERBS:
+        answering = [call for call in getattr(manager.hook, verb).get_hookimpls() if not call.wrapper]
+        if [call.plugin for call in answering] != [backend]:
+            raise BackendContractError(f"{verb} must be answered by the backend alone, not by {shown(answering, 200)}")
+        if answering[0].argnames != ("request",):
+            raise _bad_request(answering[0])
+    return BoundVerbs(**{verb: _call(verb, getattr(manager.hook, verb)) for verb in VERBS})
+
+
+class _StorePluginManager(pluggy.PluginManager):
+    """A plugin manager for one store, in which a driver's verbs need no mark and nothing else of it is looked at."""
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        if isinstance(plugin, ContextBackend):
+            return _UNMARKED if name in VERBS else None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
+_UNMARKED: Final = {
+    "wrapper": False,
+    "hookwrapper": False,
+    "optionalhook": False,
+    "tryfirst": False,
+    "trylast": False,
+    "specname": None,
+}
+
+
+def _register(manager: pluggy.PluginManager, plugin: object) -> None:
+    try:
+        manager.register(plugin)
+    except (pluggy.PluginValidationError, ValueError) as error:
+        raise BackendContractError(f"{type(plugin).__name__} does not fit: {error}") from error
+
+
+def _register_wrapper(manager: pluggy.PluginManager, wrapper: object) -> None:
+    name = type(wrapper).__name__
+    if isinstance(wrapper, ContextBackend):
+        raise BackendContractError(f"{name} is a backend, not a wrapper: open a store of its own around it")
+    _register(manager, wrapper)
+    callers = manager.get_hookcallers(wrapper) or ()
+    if not callers:
+        raise BackendContractError(f"wrapper {name} has no hook: mark its methods with @hookimpl(wrapper=True)")
+    misspelt = sorted(caller.name for caller in callers if caller.name not in VERBS)
+    if misspelt:
+        raise BackendContractError(f"{name} has a hook {', '.join(misspelt)}; the hooks are: {', '.join(VERBS)}")
+    for call in (call for caller in callers for call in caller.get_hookimpls() if call.plugin is wrapper):
+        if not call.wrapper:
+            raise BackendContractError(
+                f"{name}.{call.function.__name__} would answer in the backend's place: "
+                f"mark it with @hookimpl(wrapper=True) and yield once"
+            )
+        if "request" in call.kwargnames:
+            raise _bad_request(call)
+
+
+def _bad_request(call: pluggy.HookImpl) -> BackendContractError:
+    """pluggy passes arguments by name, and passes none to a parameter that has a default."""
+    name = f"{type(call.plugin).__name__}.{call.function.__name__}"
+    return BackendContractError(f"{name} must have one parameter called request, without a default")
+
+
+def _call(verb: str, hook: pluggy.HookCaller) -> Callable[[Request], Any]:
+    def call(request: Request) -> Any:
+        result = hook(request=request)
+        if result is None:
+            raise BackendContractError(f"{verb} gave None: a wrapper must return what it got from its yield")
+        return result
+
+    return call

@@ -1,0 +1,360 @@
+"""What crosses the wall between the core and a driver: requests, results, capabilities, limits.
+
+A driver sees indexed fields as plain values and the document as bytes; it never sees a `WorkflowContext`. All times are
+aware UTC datetimes. Requests arrive validated: a driver may trust their types and ranges.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple, TypeAlias
+
+import attrs
+
+from context_core._converter import time_to_text
+from context_core.conditions import Condition, OrderTerm
+
+__all__ = [
+    "BackendDescription",
+    "BatchRequest",
+    "Capability",
+    "Clock",
+    "Condition",
+    "ContextRecord",
+    "DeleteRequest",
+    "Deleted",
+    "IdempotencyKey",
+    "Limits",
+    "LoadRequest",
+    "Operation",
+    "OrderTerm",
+    "Origin",
+    "Outcome",
+    "QueryRequest",
+    "RestoreRequest",
+    "RestoreTombstoneRequest",
+    "Restored",
+    "SaveRequest",
+    "SavedVersion",
+    "Selection",
+    "StoredDocument",
+    "Story",
+    "Tombstone",
+    "VersionHeader",
+    "VersionRequest",
+    "Want",
+    "time_to_text",
+]
+
+Clock: TypeAlias = Callable[[], datetime]
+"""Returns the time now as an aware UTC datetime."""
+
+
+class Capability(StrEnum):
+    """What a backend can do beyond the five verbs. Declared ones are tested, and so are the refusals of the others."""
+
+    DURABLE = "durable"
+    """An acknowledged save survives SIGKILL and, unless configured otherwise, power loss."""
+    MULTI_PROCESS = "multi_process"
+    """Several processes may write to one store at once, and a process that has it open may fork: parent and child both
+    go on (CO08)."""
+    READ_ONLY = "read_only"
+    """The store can be opened with the URL option `read_only=true`: nothing is written or created, writes raise
+    ReadOnlyError."""
+    IDEMPOTENCY = "idempotency"
+    """Saves accept an idempotency key."""
+    JSON_PATHS = "json_paths"
+    """Queries may look into free-form fields."""
+    EXPLAIN = "explain"
+    """`explain` tells how the engine runs a query."""
+    # The next ones are the verbs of that name.
+    PRUNE = "prune"
+    VERIFY = "verify"
+    SNAPSHOT = "snapshot"
+    BACKUP = "backup"
+    MIGRATE = "migrate"
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What a backend can hold at most; more is refused before any write (RT15)."""
+
+    document_bytes: int = 64 * 2**20
+
+
+@attrs.frozen(kw_only=True)
+class BackendDescription:
+    """What a backend says of itself (ER08). `location` is fit to be shown: it never holds a password."""
+
+    name: str
+    location: str
+    capabilities: frozenset[Capability]
+    limits: Limits = Limits()
+    schema_version: int | None = None
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class ContextRecord:
+    """One version as it is to be stored: the indexed fields, and the document they were taken from.
+
+    Each version keeps its own values. The head's `created_at` alone is fixed: it is that of the workflow's first
+    version, whatever later records say.
+    """
+
+    workflow_id: str
+    epic_num: int
+    story_num: int | None
+    feature: str
+    workflow_name: str
+    current_phase: str
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    tags: tuple[str, ...]
+    document: bytes
+    save_id: bytes | None = None
+    """16 bytes that the store's document codec needs to read the document again; None without a codec."""
+
+
+@attrs.frozen(kw_only=True)
+class IdempotencyKey:
+    """A key that makes one save safe to retry, with a hash of what it saves. Unique within its workflow.
+
+    The key is text of 1 to 255 characters without NUL, the hash 32 bytes.
+    """
+
+    key: str
+    content_hash: bytes
+
+
+@attrs.frozen(kw_only=True)
+class Origin:
+    """Where a fork's first version came from."""
+
+    workflow_id: str
+    version: int
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SaveRequest:
+    """Store *record* as the next version of its workflow.
+
+    Attributes:
+        expected_version: The head that the writer has seen; 0 for "does not exist"; None to save unconditionally.
+        must_exist: Refuse with ContextNotFoundError where the workflow does not exist.
+        idempotency: Looked at before `expected_version`.
+        origin: Recorded with the version, for forks.
+    """
+
+    record: ContextRecord
+    expected_version: int | None = None
+    must_exist: bool = False
+    idempotency: IdempotencyKey | None = None
+    origin: Origin | None = None
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class SavedVersion:
+    """An acknowledged save. `is_replay` tells that the idempotency key was known and nothing was written."""
+
+    version: int
+    saved_at: datetime
+    is_replay: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class DeleteRequest:
+    """Remove every version of a workflow, leaving only a tombstone (DE01)."""
+
+    workflow_id: str
+    expected_version: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Deleted:
+    """The outcome of a DeleteRequest: whether there was something to delete."""
+
+    existed: bool
+
+
+@attrs.frozen(kw_only=True)
+class RestoreRequest:
+    """Write exactly this version, for imports: its number and times are kept (MO01).
+
+    The version must follow the head, saved no earlier than it, or be the first of a workflow that does not exist, above
+    its tombstone. A key that another version of the workflow has is refused. All of these are RestoreConflictError,
+    whose `head_version` is the tombstone's where only that is left.
+
+    Attributes:
+        workflow_created_at: What the head's `created_at` is to be if this is the first version of the workflow.
+    """
+
+    record: ContextRecord
+    version: int
+    saved_at: datetime
+    workflow_created_at: datetime
+    idempotency: IdempotencyKey | None = None
+    origin: Origin | None = None
+
+
+@attrs.frozen(kw_only=True)
+class RestoreTombstoneRequest:
+    """Write what stays of a deleted workflow, for imports.
+
+    Refused with RestoreConflictError where the workflow exists, or where its tombstone has a higher last version; any
+    other tombstone is replaced.
+    """
+
+    workflow_id: str
+    last_version: int
+    deleted_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class Restored:
+    """The outcome of a restore."""
+
+
+Operation: TypeAlias = SaveRequest | DeleteRequest | RestoreRequest | RestoreTombstoneRequest
+Outcome: TypeAlias = SavedVersion | Deleted | Restored
+
+
+@attrs.frozen(kw_only=True)
+class BatchRequest:
+    """Apply all *operations* in order, in one transaction, or none of them (BA01)."""
+
+    operations: Sequence[Operation]
+
+
+class LoadRequest(NamedTuple):
+    """Read documents by id: the heads, or one *version* of each, or those that were heads *as_of* a time.
+
+    Never both. The version may be any 64-bit number, also one that no version has.
+
+    A named tuple, as StoredDocument: both are made at every load, where a microsecond is a tenth.
+    """
+
+    workflow_ids: Sequence[str]
+    version: int | None = None
+    as_of: datetime | None = None
+
+
+class StoredDocument(NamedTuple):
+    """A document with what is needed to read it. A named tuple: drivers make one from a row at little cost."""
+
+    workflow_id: str
+    version: int
+    document: bytes
+    save_id: bytes | None = None
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class VersionHeader:
+    """One stored version without its document.
+
+    In headers of heads, as `query` gives them, `created_at` is the workflow's: that of its first version.
+    """
+
+    workflow_id: str
+    version: int
+    epic_num: int
+    story_num: int | None
+    feature: str
+    workflow_name: str
+    current_phase: str
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    saved_at: datetime
+    tags: tuple[str, ...] = ()
+    idempotency_key: str | None = None
+    origin: Origin | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Tombstone:
+    """What is left of a deleted workflow."""
+
+    workflow_id: str
+    last_version: int
+    deleted_at: datetime
+
+
+class Want(StrEnum):
+    """What a `version` or `query` request is to return."""
+
+    HEADERS = "headers"
+    """Reads no document (QU12)."""
+    DOCUMENTS = "documents"
+    RECORDS = "records"
+    """Headers and documents, item by item."""
+    COUNT = "count"
+    TOMBSTONES = "tombstones"
+    """What is left of deleted workflows, by id, without those that exist again; for `query` only, where conditions,
+    order and page do not apply to it."""
+
+
+@attrs.frozen(kw_only=True)
+class Selection:
+    """What was found: as *headers*, *documents* or both (of equal length and order), or only as a *count*.
+
+    For COUNT the count is that of all that was found; with headers or documents it is the length of the page. The
+    sequences are lists or tuples.
+    """
+
+    headers: Sequence[VersionHeader] = ()
+    documents: Sequence[StoredDocument] = ()
+    count: int = 0
+    tombstones: Sequence[Tombstone] = ()
+
+
+@attrs.frozen(kw_only=True)
+class Story:
+    """A story of an epic; `story_num` None is the epic level, a story of its own (VE12)."""
+
+    epic_num: int
+    story_num: int | None
+
+
+@attrs.frozen(kw_only=True)
+class VersionRequest:
+    """Read the history of one workflow, oldest first, or of every workflow of a story.
+
+    A story's history is ordered by (version, created_at, workflow_id), each version counted by its own story.
+
+    Attributes:
+        of: A workflow's id, or a Story.
+        want: What to return.
+        limit: At most so many, or None for all.
+        offset: Leave out so many first.
+        newest_first: The reverse order.
+    """
+
+    of: str | Story
+    want: Want = Want.HEADERS
+    limit: int | None = None
+    offset: int = 0
+    newest_first: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class QueryRequest:
+    """Find heads that meet all *conditions*.
+
+    Attributes:
+        conditions: What must hold, joined by AND.
+        order: Empty stands for newest first: (created_at, workflow_id), both descending. Any other order is made
+            total by workflow_id, ascending.
+        want: What to return; COUNT ignores order and page.
+        limit: At most so many, or None for all.
+        offset: Leave out so many first.
+        after: Leave out everything up to the row with these values of the order's fields, whether it still exists or
+            not; as many values as `context_core.query.total_order` gives terms. Only for fields that are never None.
+    """
+
+    conditions: Sequence[Condition] = ()
+    order: Sequence[OrderTerm] = ()
+    want: Want = Want.DOCUMENTS
+    limit: int | None = None
+    offset: int = 0
+    after: tuple[Any, ...] | None = None

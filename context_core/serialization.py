@@ -1,0 +1,255 @@
+"""Contexts to records and back: documents, their schema number, and the upcasters that read old ones."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Generic, TypeVar
+
+import attrs
+
+from context_core._converter import decode, document_fields, encode, typed_tree
+from context_core.codecs import DocumentCodec
+from context_core.errors import (
+    ConfigurationError,
+    CorruptDocumentError,
+    InvalidContextError,
+    UnserializableValueError,
+    UnsupportedSchemaError,
+)
+from context_core.model import WorkflowContext, rebuild
+from context_core.records import ContextRecord, IdempotencyKey, StoredDocument
+
+SCHEMA: Final = 1
+"""The schema number that this code writes into every document."""
+
+SCHEMA_KEY: Final = "schema"
+
+SAVE_ID_BYTES: Final = 16
+"""Random bytes kept beside each document that went through a codec."""
+
+C = TypeVar("C", bound=WorkflowContext)
+
+
+@attrs.frozen
+class Upcaster:
+    """Turns a document of schema *from_schema* into one of the next: a step of the chain that reads old documents."""
+
+    from_schema: int
+    upgrade: Callable[[dict[str, Any]], dict[str, Any]]
+    """Gets the document's fields without the schema number, and may change and return them."""
+
+
+def _add_time_zones(fields: dict[str, Any]) -> dict[str, Any]:
+    """Schema 0 is a document without a number, its times naive: they are read as UTC."""
+    for name in ("created_at", "updated_at"):
+        fields[name] = _as_utc(fields.get(name))
+    for transition in fields.get("phase_history") or ():
+        if isinstance(transition, dict):
+            transition["timestamp"] = _as_utc(transition.get("timestamp"))
+    return fields
+
+
+def _as_utc(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
+    moment = datetime.fromisoformat(text)
+    return text if moment.tzinfo is not None else moment.replace(tzinfo=UTC).isoformat()
+
+
+_OWN_UPCASTERS: Final = (Upcaster(0, _add_time_zones),)
+
+
+class ContextSerializer(Generic[C]):
+    """Writes contexts of one type, and reads every document into that type.
+
+    Args:
+        context_type: WorkflowContext or a subclass whose further fields all have defaults.
+        upcasters: Steps for older documents; those of the engine run after ours of the same number.
+        codec: Transforms documents on their way to and from the backend.
+
+    Raises:
+        ConfigurationError: *context_type* cannot be used; the message names the field.
+    """
+
+    def __init__(
+        self, context_type: type[C], upcasters: Iterable[Upcaster] = (), codec: DocumentCodec | None = None
+    ) -> None:
+        _check_context_type(context_type)
+        self.context_type = context_type
+        self._is_plain_type = context_type is WorkflowContext
+        self._upcasters = _chained(upcasters)
+        if codec is not None and not isinstance(codec, DocumentCodec):
+            raise ConfigurationError(f"document_codec must have encode and decode, as DocumentCodec: {codec!r:.80}")
+        self._codec = codec
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether the backend sees documents that it cannot look into."""
+        return self._codec is not None
+
+    def to_record(self, context: WorkflowContext) -> ContextRecord:
+        """Return what is stored of *context*; it is not changed (RT12).
+
+        Raises:
+            InvalidContextError: It is no context, or one of its fields was changed to break its rule.
+            UnserializableValueError: A value would not come back exactly; the error names its path and type.
+            LimitExceededError: It is nested too deep.
+        """
+        if not isinstance(context, WorkflowContext):
+            problem = f"must be a WorkflowContext, not {type(context).__name__}"
+            raise InvalidContextError(field="context", problem=problem)
+        if not set(map(type, context.tags)) <= {str}:
+            raise InvalidContextError(field="tags", problem="must be a list of str")
+        if context.unknown_fields:
+            _check_unknown(context)
+        document = encode({SCHEMA_KEY: SCHEMA, **context.to_dict()})
+        if type(context) is not WorkflowContext:
+            _check_comes_back(context, document)
+        return ContextRecord(
+            workflow_id=context.workflow_id,
+            epic_num=context.epic_num,
+            story_num=context.story_num,
+            feature=context.feature,
+            workflow_name=context.workflow_name,
+            current_phase=context.current_phase,
+            status=context.status,
+            created_at=context.created_at,
+            updated_at=context.updated_at,
+            tags=tuple(context.tags),
+            document=document,
+        )
+
+    def seal(self, record: ContextRecord) -> ContextRecord:
+        """Return *record* as the backend gets it: its document encoded, where the store has a codec."""
+        if self._codec is None:
+            return record
+        save_id = os.urandom(SAVE_ID_BYTES)
+        document = self._codec.encode(record.workflow_id, save_id, record.document)
+        return attrs.evolve(record, document=document, save_id=save_id)
+
+    def open(self, stored: StoredDocument) -> bytes:
+        """Return the plain document of *stored*.
+
+        Raises:
+            CorruptDocumentError: The store's codec cannot decode it, or is not given.
+        """
+        if self._codec is None:
+            if stored.save_id is None:
+                return stored.document
+            raise _corrupt(stored, "it was stored through a document codec, and this store was opened without")
+        if stored.save_id is None:
+            return stored.document  # from before the store had a codec
+        try:
+            return self._codec.decode(stored.workflow_id, stored.save_id, stored.document)
+        except ValueError as error:
+            raise _corrupt(stored, "the store's document codec refuses it") from error
+
+    def to_context(self, stored: StoredDocument) -> C:
+        """Return the context in a stored document, of any schema up to this code's.
+
+        Raises:
+            CorruptDocumentError: It cannot be read.
+            UnsupportedSchemaError: Its schema is newer, or so old that no upcaster reads it.
+        """
+        try:
+            fields = decode(stored.document if stored.save_id is None else self.open(stored))
+            schema = fields.pop(SCHEMA_KEY, 0)
+            if schema != SCHEMA or type(schema) is not int:
+                fields = self._upcast(fields, schema, stored)
+            # rebuild takes the fields over where it succeeds
+            found = rebuild(fields, stored.version) if self._is_plain_type else None
+            if found is None:
+                found = self.context_type.from_dict(fields, version=stored.version)
+        except (ValueError, AttributeError, KeyError, TypeError) as error:
+            raise _corrupt(stored, _describe(error)) from error
+        if found.workflow_id != stored.workflow_id:
+            raise _corrupt(stored, "it is that of another workflow")
+        return found  # type: ignore[return-value]  # where rebuild made it, C is WorkflowContext; a cast is a call
+
+    def _upcast(self, fields: dict[str, Any], schema: Any, stored: StoredDocument) -> dict[str, Any]:
+        if type(schema) is not int or schema > SCHEMA:
+            raise _unsupported(stored, schema)
+        while schema < SCHEMA:
+            if schema not in self._upcasters:
+                raise _unsupported(stored, schema)
+            for step in self._upcasters[schema]:
+                fields = step.upgrade(fields)
+            schema += 1
+        return fields
+
+
+def idempotency_key(key: str, record: ContextRecord) -> IdempotencyKey:
+    """Pair *key* with a hash of the content it stands for, so that its use for other content is noticed (ID02)."""
+    return IdempotencyKey(key=key, content_hash=hashlib.sha256(record.document).digest())
+
+
+def _check_unknown(context: WorkflowContext) -> None:
+    """Refuse unknown fields that would stand in for known ones, or for the schema number."""
+    hidden = context.unknown_fields.keys() & {SCHEMA_KEY, *document_fields(type(context))}
+    if hidden:
+        problem = f"must not hold {', '.join(sorted(hidden))}: that is a field of its own"
+        raise InvalidContextError(field="unknown_fields", problem=problem)
+
+
+def _chained(upcasters: Iterable[Upcaster]) -> Mapping[int, Sequence[Upcaster]]:
+    """The steps by the schema they start from, ours before the engine's."""
+    steps: dict[int, list[Upcaster]] = {}
+    for step in (*_OWN_UPCASTERS, *upcasters):
+        if type(step.from_schema) is not int or not 0 <= step.from_schema < SCHEMA:
+            raise ConfigurationError(
+                f"an upcaster starts from schema 0 to {SCHEMA - 1}, not {step.from_schema!r:.40}: "
+                f"documents are written with schema {SCHEMA}"
+            )
+        steps.setdefault(step.from_schema, []).append(step)
+    return steps
+
+
+def _corrupt(stored: StoredDocument, problem: str) -> CorruptDocumentError:
+    return CorruptDocumentError(workflow_id=stored.workflow_id, version=stored.version, problem=problem)
+
+
+def _unsupported(stored: StoredDocument, schema: Any) -> UnsupportedSchemaError:
+    return UnsupportedSchemaError(workflow_id=stored.workflow_id, version=stored.version, schema=schema, known=SCHEMA)
+
+
+def _describe(error: Exception) -> str:
+    """Say what is wrong with a document without repeating any of it."""
+    if isinstance(error, InvalidContextError):
+        return f"its field {error.field} does not fit"
+    return "it is not the JSON object that was written"
+
+
+def _check_comes_back(context: WorkflowContext, document: bytes) -> None:
+    """Refuse a subclass's field that cattrs would bring back as something else (RT10)."""
+    fields = decode(document)
+    del fields[SCHEMA_KEY]
+    try:
+        returned = type(context).from_dict(fields)
+    except InvalidContextError as error:
+        raise UnserializableValueError(
+            path=f"$.{error.field}",
+            type_name=type(getattr(context, error.field.partition(".")[0], None)).__name__,
+            problem=f"does not come back from JSON: {error.problem}",
+        ) from error
+    if returned == context:
+        return
+    for field in attrs.fields(type(context)):
+        value = getattr(context, field.name)
+        if field.eq and getattr(returned, field.name) != value:
+            problem = f"{type(value).__name__} comes back from JSON as another value; annotate the field more closely"
+            raise UnserializableValueError(path=f"$.{field.name}", type_name=type(value).__name__, problem=problem)
+
+
+def _check_context_type(context_type: type[Any]) -> None:
+    if not (isinstance(context_type, type) and issubclass(context_type, WorkflowContext)):
+        raise ConfigurationError(f"context_type must be WorkflowContext or a subclass of it, not {context_type!r}")
+    fields = attrs.fields_dict(context_type)
+    if SCHEMA_KEY in fields:
+        raise ConfigurationError(f"{context_type.__name__}.{SCHEMA_KEY} stands for the document's schema: rename it")
+    for name in fields.keys() - attrs.fields_dict(WorkflowContext).keys():
+        if fields[name].default is attrs.NOTHING:
+            raise ConfigurationError(
+                f"{context_type.__name__}.{name} needs a default: rows saved by other types do not hold it"
+            )
+    typed_tree(context_type)
