@@ -1,0 +1,131 @@
+"""`BackendContract`: the class that a driver's author subclasses; its laws are sealed."""
+
+import abc
+import functools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from context_core import ContextPersistence
+from context_core_conformance.laws.batch import BatchLaws
+from context_core_conformance.laws.capability import CapabilityLaws
+from context_core_conformance.laws.cas import CasLaws
+from context_core_conformance.laws.concurrency import ConcurrencyLaws
+from context_core_conformance.laws.delete import DeleteLaws
+from context_core_conformance.laws.endurance import EnduranceLaws
+from context_core_conformance.laws.error import ErrorLaws
+from context_core_conformance.laws.history import HistoryLaws
+from context_core_conformance.laws.hooks import HookLaws
+from context_core_conformance.laws.idem import IdempotencyLaws
+from context_core_conformance.laws.lifecycle import LifecycleLaws
+from context_core_conformance.laws.mixed_batch import MixedBatchLaws
+from context_core_conformance.laws.move import MoveLaws
+from context_core_conformance.laws.page import PageLaws
+from context_core_conformance.laws.query import QueryLaws
+from context_core_conformance.laws.query_generated import QueryGeneratedLaws
+from context_core_conformance.laws.query_order import QueryOrderLaws
+from context_core_conformance.laws.query_paths import QueryPathLaws
+from context_core_conformance.laws.read_only import ReadOnlyLaws
+from context_core_conformance.laws.restore import RestoreLaws
+from context_core_conformance.laws.retention import RetentionLaws
+from context_core_conformance.laws.roundtrip import RoundtripLaws
+from context_core_conformance.laws.stateful import StatefulLaws
+from context_core_conformance.laws.time import TimeLaws
+from context_core_conformance.laws.verify import VerifyLaws
+from context_core_conformance.laws.version import VersionLaws
+from context_core_conformance.subject import Subject
+
+
+class BackendContract(
+    RoundtripLaws,
+    VersionLaws,
+    CasLaws,
+    IdempotencyLaws,
+    DeleteLaws,
+    BatchLaws,
+    QueryLaws,
+    QueryGeneratedLaws,
+    QueryOrderLaws,
+    QueryPathLaws,
+    ConcurrencyLaws,
+    EnduranceLaws,
+    ErrorLaws,
+    LifecycleLaws,
+    ReadOnlyLaws,
+    CapabilityLaws,
+    PageLaws,
+    HistoryLaws,
+    MixedBatchLaws,
+    RestoreLaws,
+    RetentionLaws,
+    MoveLaws,
+    HookLaws,
+    VerifyLaws,
+    TimeLaws,
+    StatefulLaws,
+):
+    """Every law that a backend must keep. Subclass it as ``TestMine`` and give it a fresh store's URL.
+
+    The laws are sealed: a subclass that defines a test of the same name, or hides one, is refused. A law about
+    something that the backend does not declare as a capability becomes a check that it refuses it.
+    """
+
+    @abc.abstractmethod
+    def fresh_url(self, tmp_path: Path) -> str:
+        """Return the URL of a new, empty store. Opened twice, it gives two handles to the same store."""
+
+    def raw_storage(self, url: str) -> Iterable[bytes] | None:
+        """The side door: everything that the storage holds, read without the driver. None where there is no such way.
+
+        With it the suite can see that deleted content is gone, and that reading writes nothing.
+        """
+        del url
+        return None
+
+    def backup_url(self, path: Path) -> str | None:
+        """Return the URL that opens the backup at *path*; None where a backup is opened in another way."""
+        del path
+        return None
+
+    def dispose(self, url: str) -> None:
+        """Throw the store away after a test; nothing by default, as files lie in *tmp_path*."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        sealed = [name for name in vars(cls) if name in _sealed_names()]
+        if sealed:
+            raise TypeError(
+                f"{cls.__name__} redefines {', '.join(sorted(sealed))}: the laws of the contract are sealed"
+            )
+
+    @pytest.fixture
+    def subject(self, tmp_path: Path) -> Iterator[Subject]:
+        """The backend under test, with whatever the law opens being closed after it."""
+        urls: list[str] = []
+
+        def fresh(place: Path) -> Subject:
+            place.mkdir(exist_ok=True)
+            url = self.fresh_url(place)
+            urls.append(url)
+            return Subject(
+                url,
+                raw_storage=functools.partial(self.raw_storage, url),
+                backup_url=self.backup_url,
+                another=lambda: fresh(tmp_path / f"another-{len(urls)}"),
+            )
+
+        with fresh(tmp_path) as subject:
+            yield subject
+        for url in urls:
+            self.dispose(url)
+
+    @pytest.fixture
+    def store(self, subject: Subject) -> ContextPersistence[Any]:
+        """A store on the backend under test, new and empty."""
+        return subject.open()
+
+
+def _sealed_names() -> set[str]:
+    return {name for name in dir(BackendContract) if name.startswith("test_")} | {"subject", "store"}

@@ -1,0 +1,102 @@
+"""Actions that start at one moment, in threads or in processes."""
+
+import contextlib
+import multiprocessing
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from multiprocessing.connection import Connection
+from typing import Any, Final, Protocol, TypeVar
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 60.0
+"""How long a racer may take before the law fails. Generous: a machine may be busy, a deadlock is for ever."""
+
+
+class Start(Protocol):
+    """The moment that racers wait for."""
+
+    def wait(self) -> object:
+        """Return once all racers wait."""
+
+
+def in_threads(count: int, action: Callable[[int], T]) -> list[T]:
+    """Run `action(0)` to `action(count - 1)` at once, a thread each, and return what they gave.
+
+    Raises:
+        TimeoutError: A racer hangs; its thread is left behind, and does not keep the process alive.
+    """
+    start = threading.Barrier(count, timeout=PATIENCE_S)
+    racers: list[Future[T]] = [Future() for _ in range(count)]
+
+    def run(number: int) -> None:
+        try:
+            start.wait()
+            racers[number].set_result(action(number))
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the law's own thread raises it
+            racers[number].set_exception(error)
+
+    threads = [threading.Thread(target=run, args=(number,), daemon=True) for number in range(count)]
+    with _switching_often():
+        for thread in threads:
+            thread.start()
+        _, hanging = wait(racers, timeout=PATIENCE_S)
+    if hanging:
+        raise TimeoutError(f"{len(hanging)} of {count} racing threads hang")
+    for thread in threads:
+        thread.join()
+    return [racer.result() for racer in racers]
+
+
+@contextlib.contextmanager
+def _switching_often() -> Iterator[None]:
+    """Let threads interrupt each other a thousand times as often as usual, so that they meet inside of a call."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(usual / 1000)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def in_processes(count: int, worker: Callable[..., T], *arguments: Any) -> list[T]:
+    """Run `worker(start, number, *arguments)` in *count* new processes and return what they gave.
+
+    The worker waits at *start* when it is ready to race. It is a function of an importable module.
+    """
+    context = multiprocessing.get_context("spawn")
+    start = context.Barrier(count, timeout=PATIENCE_S)
+    pipes = [context.Pipe(duplex=False) for _ in range(count)]
+    processes = [
+        context.Process(target=_work, args=(sender, worker, start, number, *arguments), daemon=True)
+        for number, (_, sender) in enumerate(pipes)
+    ]
+    try:
+        for process, (_, sender) in zip(processes, pipes, strict=True):
+            process.start()
+            sender.close()
+        return [_reply(receiver) for receiver, _ in pipes]
+    finally:
+        for process, (receiver, _) in zip(processes, pipes, strict=True):
+            receiver.close()
+            if process.pid is not None:
+                process.join(PATIENCE_S)
+                process.kill()
+                process.join()
+            process.close()
+
+
+def _work(sender: Connection, worker: Callable[..., object], start: Start, number: int, *arguments: Any) -> None:
+    with sender:
+        sender.send(worker(start, number, *arguments))
+
+
+def _reply(receiver: Connection) -> Any:
+    if not receiver.poll(PATIENCE_S):
+        raise TimeoutError("a racing process gave no answer")
+    try:
+        return receiver.recv()
+    except EOFError as error:
+        raise ChildProcessError("a racing process died; its traceback is on stderr") from error

@@ -1,0 +1,99 @@
+"""The backend under test, as the laws see it."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+
+from context_core import Capability, ContextBackend, ContextPersistence
+from context_core.plugins import open_backend
+from context_core.url import BackendURL
+
+
+class Subject:
+    """Opens handles to one store, and closes them all at the end."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        raw_storage: Callable[[], Iterable[bytes] | None],
+        backup_url: Callable[[Path], str | None],
+        another: Callable[[], "Subject"],
+    ) -> None:
+        self.url = url
+        self._raw_storage = raw_storage
+        self._backup_url = backup_url
+        self._another = another
+        self._opened = ExitStack()
+
+    def open(self, **options: Any) -> ContextPersistence[Any]:
+        """Open a store, *options* being those of ContextPersistence; each call gives another handle to the same one."""
+        return self._opened.enter_context(ContextPersistence(self.url, **options))
+
+    def open_read_only(self, **options: Any) -> ContextPersistence[Any]:
+        """Open a store that may only read, by the URL option that every driver with READ_ONLY takes."""
+        return self._opened.enter_context(ContextPersistence(self._read_only_url, **options))
+
+    def backend(self, **options: Any) -> ContextBackend:
+        """Open the bare backend, for laws about the verbs themselves."""
+        backend = open_backend(BackendURL.parse(self.url), **options)
+        self._opened.callback(backend.close)
+        return backend
+
+    def read_only_backend(self) -> ContextBackend:
+        """Open the bare backend so that it may only read."""
+        backend = open_backend(BackendURL.parse(self._read_only_url))
+        self._opened.callback(backend.close)
+        return backend
+
+    @property
+    def _read_only_url(self) -> str:
+        return f"{self.url}{'&' if '?' in self.url else '?'}read_only=true"
+
+    def another(self) -> "Subject":
+        """Another fresh store of the same driver, closed with this one."""
+        return self._opened.enter_context(self._another())
+
+    def open_backup(self, path: Path) -> ContextPersistence[Any]:
+        """Open the backup that was made at *path*; skips where the test class does not tell its URL."""
+        url = self._backup_url(path)
+        if url is None:
+            pytest.skip("the backend's test class does not tell how a backup opens (backup_url)")
+        return self._opened.enter_context(ContextPersistence(url))
+
+    def around(self, backend: ContextBackend, **options: Any) -> ContextPersistence[Any]:
+        """Open a store around a backend object."""
+        return self._opened.enter_context(ContextPersistence(backend, **options))
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the backend declares."""
+        return self.open().describe().capabilities
+
+    def requires(self, capability: Capability) -> None:
+        """Skip a law about something that the backend does not declare; another law checks that it refuses it."""
+        if capability not in self.capabilities:
+            pytest.skip(f"the backend does not declare the capability {capability.value!r}")
+
+    def raw_storage(self) -> bytes:
+        """Everything that the storage holds, read through the side door; skips where there is none."""
+        chunks = self._raw_storage()
+        if chunks is None:
+            pytest.skip("the backend's test class gives no side door (raw_storage)")
+        return b"\n".join(chunks)
+
+    def close_all(self) -> None:
+        """Close whatever was opened so far."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close_all()
