@@ -1,0 +1,141 @@
+"""Addresses of stores."""
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from context_core import BackendURL, ConfigurationError
+
+PARTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+
+
+def test_a_relative_path_follows_the_third_slash():
+    """`sqlite:///a.db` lies in the current directory."""
+    assert BackendURL.parse("sqlite:///a/b.db") == BackendURL(scheme="sqlite", path="a/b.db")
+
+
+def test_an_absolute_path_has_a_fourth_slash():
+    """`sqlite:////a/b.db` lies at the root."""
+    assert BackendURL.parse("sqlite:////a/b.db").path == "/a/b.db"
+
+
+def test_every_part_is_found():
+    """A server's address has them all."""
+    url = BackendURL.parse("postgresql://u%40x:p%2Fw@db.example:5433/name%20s?schema=a%26b&x=")
+    assert url == BackendURL(
+        scheme="postgresql",
+        username="u@x",
+        password="p/w",
+        host="db.example",
+        port=5433,
+        path="name s",
+        options={"schema": "a&b", "x": ""},
+    )
+
+
+def test_an_address_without_parts_is_empty_but_for_its_scheme():
+    """`memory://` says all there is to say."""
+    assert BackendURL.parse("memory://") == BackendURL(scheme="memory")
+
+
+def test_the_scheme_is_lower_case():
+    """Schemes know no case; entry points do."""
+    assert BackendURL.parse("SQLite:///a.db").scheme == "sqlite"
+
+
+@pytest.mark.parametrize("scheme", ["my-db", "my+db", "my_db", "db2", "2db"])
+def test_any_entry_points_name_may_be_a_scheme(scheme):
+    """A stranger's backend is reached whatever the standard library takes for a scheme."""
+    url = BackendURL.parse(f"{scheme}://user:pw@host:1/path?a=b")
+    assert url == BackendURL(
+        scheme=scheme, username="user", password="pw", host="host", port=1, path="path", options={"a": "b"}
+    )
+
+
+@pytest.mark.parametrize("url", ["", "a.db", "sqlite:/a.db", "://a", "a b://c", "a.b://c", "/tmp/x://y"])
+def test_what_has_no_scheme_is_refused(url):
+    """The error shows what a URL looks like."""
+    with pytest.raises(ConfigurationError, match="looks like scheme://"):
+        BackendURL.parse(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["pg://h:port/x", "pg://h:99999/x", "pg://[::1/x", "pg://h/x?novalue", "pg://h/?a=1&&b"]
+)
+def test_what_cannot_be_parsed_is_refused_without_its_text(url):
+    """The URL may hold a password, so the error does not repeat it."""
+    with pytest.raises(ConfigurationError, match="the pg URL cannot be parsed") as caught:
+        BackendURL.parse(url)
+    assert url not in str(caught.value)
+
+
+def test_an_option_given_twice_is_refused():
+    """Neither value may win silently."""
+    with pytest.raises(ConfigurationError, match="twice: a, b, a"):
+        BackendURL.parse("sqlite:///x?a=1&b=2&a=3")
+
+
+def test_a_fragment_is_refused():
+    """It would cut the path short."""
+    with pytest.raises(ConfigurationError, match="%23"):
+        BackendURL.parse("sqlite:///x#1.db")
+
+
+@pytest.mark.parametrize("character", ["\n", "\t", "\r"])
+def test_a_control_character_in_an_address_is_refused(character):
+    """The standard library would drop it, and another file would be opened."""
+    with pytest.raises(ConfigurationError, match="percent-encode"):
+        BackendURL.parse(f"sqlite:///a{character}b.db")
+
+
+def test_the_password_is_in_no_text_of_the_address():
+    """Neither repr nor str shows it (ER07)."""
+    url = BackendURL.parse("pg://me:s3cret%40@host:1/db?a=b")
+    assert url.password == "s3cret@"
+    assert "s3cret" not in repr(url)
+    assert str(url) == "pg://me:***@host:1/db"
+
+
+def test_a_user_without_a_password_is_shown_without_stars():
+    """Stars would tell of a password that is not there."""
+    assert str(BackendURL.parse("pg://me@host/db")) == "pg://me@host/db"
+
+
+def test_a_files_address_is_shown_as_it_would_be_written():
+    """The shown form parses to the same path."""
+    url = BackendURL.for_file("sqlite", "a b#?.db")
+    assert str(url) == "sqlite:///a%20b%23%3F.db"
+    assert BackendURL.parse(str(url)) == url
+
+
+@given(PARTS)
+@example("a?b=c")
+@example("x://y")
+@example("/%41")
+def test_a_file_keeps_its_name_whatever_characters_it_holds(path):
+    """A path given as a path is never parsed."""
+    assert BackendURL.for_file("sqlite", path).path == path
+
+
+@given(PARTS)
+def test_a_shown_path_parses_back(path):
+    """Quoting and unquoting are each other's opposite."""
+    url = BackendURL.for_file("sqlite", path)
+    assert BackendURL.parse(str(url)).path == path
+
+
+def test_an_unknown_option_is_refused_by_name():
+    """The error names it and the known ones."""
+    with pytest.raises(ConfigurationError, match="unknown option y, z in the sqlite URL; known are: a, x"):
+        BackendURL.parse("sqlite:///f?z=1&y=2&x=3").check_options(["x", "a"])
+
+
+def test_where_no_option_is_known_the_error_says_none():
+    """An empty list would read like a slip."""
+    with pytest.raises(ConfigurationError, match="known are: none"):
+        BackendURL.parse("memory://?a=1").check_options(())
+
+
+def test_known_options_pass():
+    """Nothing is raised, given or not."""
+    BackendURL.parse("sqlite:///f?x=3").check_options(["x", "y"])
