@@ -1,7 +1,9 @@
 """Connections to one database file: one that writes, a pool of those that read, safe across threads and forks."""
 
 import os
+import random
 import sqlite3
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,6 +25,10 @@ MAX_IDLE_READERS: Final = 8
 
 CACHED_STATEMENTS: Final = 256
 """Prepared statements kept by each connection: preparing costs as much as running one."""
+
+SHORTEST_PAUSE_S: Final = 0.0005
+LONGEST_PAUSE_S: Final = 0.002
+"""How long a writer pauses before it looks again whether those of other processes are done."""
 
 
 @attrs.frozen(kw_only=True)
@@ -124,9 +130,7 @@ class Connections:
         try:
             connection = self._open_writer()
             try:
-                # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would
-                # fail with "database is locked" whenever another process wrote in between.
-                connection.execute("BEGIN IMMEDIATE")
+                self._begin(connection)
                 result = work(connection, argument)
                 self._commit(connection)
             except BaseException:
@@ -151,7 +155,7 @@ class Connections:
         try:
             self.check_open()
             connection = self._open_writer()
-            connection.execute("BEGIN IMMEDIATE")
+            self._begin(connection)
         except (sqlite3.Error, ContextCoreError):
             return False  # each meets this by itself, and gets an error of its own
         try:
@@ -237,7 +241,7 @@ class Connections:
         SQLite goes on writing to a deleted file without a word; such saves would be acknowledged and lost.
         """
         if self._writer is None:
-            self._writer = connect(self._options)
+            self._writer = connect(attrs.evolve(self._options, busy_timeout_s=0))  # `_begin` does the waiting
             self._writer_identity = self._identity()
         elif self._identity() != self._writer_identity:
             self.drop_idle()
@@ -253,6 +257,28 @@ class Connections:
         except OSError:
             return None
         return status.st_dev, status.st_ino
+
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Begin a transaction that writes, once writers of other processes are out of the way.
+
+        IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would fail with "database
+        is locked" whenever another process wrote in between. Waiting is done here, since SQLite's own pauses grow to a
+        tenth of a second, in which the others get in many times over: short and uneven ones leave nobody behind.
+        """
+        deadline = None
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if primary_code(error) != sqlite3.SQLITE_BUSY:
+                    raise
+                now = time.monotonic()
+                deadline = deadline or now + self._options.busy_timeout_s
+                if now >= deadline:
+                    raise
+            else:
+                return
+            time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))  # noqa: S311  # chance, not secrets
 
     def _commit(self, connection: sqlite3.Connection) -> None:
         try:
