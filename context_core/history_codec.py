@@ -157,37 +157,33 @@ class Unpacker:
         Raises:
             CorruptDocumentError: It, or a version that it leans on, is damaged or missing.
         """
-        if packed.base is None:
-            return packed.stored
-        leaning: list[tuple[int, bytes]] = []
-        number = version
-        base: bytes | None = None
-        while packed.base is not None:
-            leaning.append((number, packed.stored))
-            if packed.base == number:
-                break
-            if packed.base > number:
-                raise _corrupt(workflow_id, version, f"it leans on version {packed.base}, which is later")
-            number = packed.base
-            base = self._bases.get((workflow_id, number))
-            if base is not None:
-                break
-            found = self._fetch(workflow_id, number)
-            if found is None:
-                raise _corrupt(workflow_id, version, f"it leans on version {number}, which is missing")
-            packed = found
-        else:
-            base = self._keep(workflow_id, number, packed.stored)
-        for number, stored in reversed(leaning):
-            try:
-                base = unpack(stored, base)
-            except ValueError as error:
-                what = "its stored bytes are" if number == version else f"it leans on version {number}, which is"
-                raise _corrupt(workflow_id, version, f"{what} damaged") from error
-            if number != version or is_base(number):
-                self._keep(workflow_id, number, base)
-        assert base is not None  # the loop went round at least once
-        return base
+        number, stored = packed
+        if number is None:
+            return stored
+        try:
+            if number == version:
+                document = unpack(stored, None)
+            else:
+                base = self._bases.get((workflow_id, number))
+                document = unpack(stored, self._base(workflow_id, number, version) if base is None else base)
+        except ValueError as error:
+            raise _corrupt(workflow_id, version, "its stored bytes are damaged") from error
+        if is_base(version):
+            self._keep(workflow_id, version, document)
+        return document
+
+    def _base(self, workflow_id: str, number: int, leaning: int) -> bytes:
+        """Return the document of a base that is not at hand, and of those that it leans on itself."""
+        if not leaning - (leaning - 1) % BLOCK <= number < leaning:
+            raise _corrupt(workflow_id, leaning, f"it leans on version {number}, which is none of its bases")
+        packed = self._fetch(workflow_id, number)
+        if packed is None:
+            raise _corrupt(workflow_id, leaning, f"it leans on version {number}, which is missing")
+        try:
+            document = self.plain(workflow_id, number, packed)
+        except CorruptDocumentError as error:
+            raise _corrupt(workflow_id, leaning, f"it leans on version {number}, which is damaged") from error
+        return self._keep(workflow_id, number, document)
 
     def _keep(self, workflow_id: str, version: int, document: bytes) -> bytes:
         if len(self._bases) >= BLOCK:

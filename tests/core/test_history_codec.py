@@ -191,7 +191,7 @@ def test_a_version_stored_as_it_is_serves_as_a_base():
     [
         (None, "it leans on version 3, which is missing"),
         (PackedVersion(1, b"x\x9cdamaged"), "it leans on version 3, which is damaged"),
-        (PackedVersion(4, b""), "it leans on version 4, which is later"),
+        (PackedVersion(4, b""), "it leans on version 3, which is damaged"),
     ],
 )
 def test_what_leans_on_a_damaged_version_says_so(stored, problem):
@@ -204,6 +204,16 @@ def test_what_leans_on_a_damaged_version_says_so(stored, problem):
     with pytest.raises(CorruptDocumentError) as caught:
         Unpacker(Fetching(packed)).plain("w", 4, packed[4])
     assert (caught.value.workflow_id, caught.value.version, caught.value.problem) == ("w", 4, problem)
+
+
+@pytest.mark.promise("HO03")
+@pytest.mark.parametrize("base", [-1, 0, BLOCK, BLOCK + 3, 2 * BLOCK, 2**62])
+def test_a_base_is_an_earlier_version_of_the_same_block(base):
+    """Whatever else a row claims leads nowhere, and not in circles."""
+    view = Fetching({})
+    with pytest.raises(CorruptDocumentError, match="none of its bases"):
+        Unpacker(view).plain("w", BLOCK + 2, PackedVersion(base, b"x"))
+    assert view.fetched == []
 
 
 def test_recent_bases_are_those_that_were_committed():
