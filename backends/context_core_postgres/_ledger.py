@@ -56,8 +56,7 @@ class Standing:
         keys: Those that its versions have, as far as the transaction asks for them.
         is_purged: Whether the versions that there were to begin with go.
         buried: Last version and time of the tombstone that is to be written, if any.
-        head: What the head's row is to hold, if anything changes.
-        appended: What is to be appended to the versions.
+        appended: What is to be appended to the versions; the head's row follows the last.
     """
 
     workflow_id: str
@@ -69,7 +68,6 @@ class Standing:
     keys: dict[str, KnownKey] = attrs.Factory(dict)
     is_purged: bool = False
     buried: tuple[int, datetime] | None = None
-    head: dict[str, Any] | None = None
     appended: list[dict[str, Any]] = attrs.Factory(list)
 
     @property
@@ -85,7 +83,7 @@ class Standing:
     @property
     def is_new(self) -> bool:
         """Whether something is to be written of what has no row to lock."""
-        return not self.had_head and (self.head is not None or self.buried is not None)
+        return not self.had_head and (bool(self.appended) or self.buried is not None)
 
     @property
     def actual(self) -> int:
@@ -163,7 +161,7 @@ class Ledger:
         if not standing.exists:
             return Deleted(existed=False)
         standing.is_purged = standing.had_head
-        standing.created_at = standing.head = None
+        standing.created_at = None
         standing.appended.clear()
         standing.keys.clear()
         standing.saved_at = self._saved_at(standing)
@@ -194,11 +192,10 @@ def _append(
 ) -> None:
     """Note a version, and the head that follows it."""
     key = request.idempotency
-    row = version_values(request) | {"version": version, "saved_at": saved_at}
     standing.version, standing.saved_at = version, saved_at
     standing.created_at = standing.created_at or workflow_created_at
-    standing.appended.append(row)
-    standing.head = row | {"created_at": standing.created_at}
+    own = {"version": version, "saved_at": saved_at, "workflow_created_at": standing.created_at}
+    standing.appended.append(version_values(request) | own)
     if key is not None:
         standing.keys[key.key] = KnownKey(version, saved_at, key.content_hash)
 

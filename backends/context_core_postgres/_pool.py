@@ -82,11 +82,12 @@ def connect(options: Options) -> Raw:
     try:
         return psycopg.connect(conninfo, autocommit=True, prepare_threshold=options.prepare_threshold)
     except psycopg.Error as error:
-        error.pgconn = None  # it holds the password
-        sqlstate = sqlstate_of_refusal(conninfo, options.connect_timeout_s)
-        if sqlstate is None and pq.PGconn.ping(conninfo.encode()) == pq.Ping.NO_ATTEMPT:
-            raise ConfigurationError(f"the options in the URL of {options.location} make no connection") from error
-        raise translated(error, options.location, time.monotonic() - began, sqlstate) from error
+        # By its words: psycopg's own object holds the connection, and with it the password.
+        refusal = type(error)(str(error))
+    sqlstate = sqlstate_of_refusal(conninfo, options.connect_timeout_s)
+    if sqlstate is None and pq.PGconn.ping(conninfo.encode()) == pq.Ping.NO_ATTEMPT:
+        raise ConfigurationError(f"the options in the URL of {options.location} make no connection") from refusal
+    raise translated(refusal, options.location, time.monotonic() - began, sqlstate) from refusal
 
 
 class OwnPool:

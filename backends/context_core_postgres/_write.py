@@ -7,7 +7,7 @@ committed before it, and locked rows as they are now.
 
 import functools
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 
@@ -15,6 +15,9 @@ from context_core.records import Clock, Operation, Outcome, RestoreRequest, Save
 from context_core_postgres._ledger import KnownKey, Ledger, Standing, check_size, version_values
 from context_core_postgres._rows import RECORD_COLUMNS, utc
 from context_core_postgres._session import Session
+
+MAX_CONTINUED: Final = 10_000
+"""How many ids are remembered; forgetting one costs its next save three small statements more, no round trip."""
 
 # Said each time, since a database or a role may have another default: under REPEATABLE READ a statement would not see
 # what was committed while it waited for a lock.
@@ -59,18 +62,27 @@ def _value(column: str) -> str:
     return _DOCUMENTS.get(column) or f"%({column}){'b' if column in _BINARY else 's'}"
 
 
+def _of_head(column: str) -> str:
+    return "%(workflow_created_at)s" if column == "created_at" else _value(column)
+
+
 def _assigned(columns: Sequence[str]) -> str:
-    return ", ".join(f"{column} = {_value(column)}" for column in columns)
+    return ", ".join(f"{column} = {_of_head(column)}" for column in columns)
 
 
 _STORED: Final = "coalesce(%(stored)b::bytea, %(document)b::bytea)"
 _INSERT_VERSION: Final = f"""
     INSERT INTO our.workflow_context_versions ({", ".join(_VERSION_COLUMNS)}, document)
     VALUES ({", ".join(map(_value, _VERSION_COLUMNS))}, {_STORED})"""
-_INSERT_HEAD: Final = f"""
-    INSERT INTO our.workflow_context ({", ".join(_HEAD_COLUMNS)}) VALUES ({", ".join(map(_value, _HEAD_COLUMNS))})"""
-_UPDATE_HEAD: Final = f"""
-    UPDATE our.workflow_context SET {_assigned(_HEAD_COLUMNS[1:])} WHERE workflow_id = %(workflow_id)s"""
+# A version and its head in one statement: half the messages of a batch.
+_MAKE: Final = f"""
+    WITH made AS (
+        INSERT INTO our.workflow_context ({", ".join(_HEAD_COLUMNS)}) VALUES ({", ".join(map(_of_head, _HEAD_COLUMNS))}))
+    {_INSERT_VERSION}"""
+_CHANGE: Final = f"""
+    WITH changed AS (
+        UPDATE our.workflow_context SET {_assigned(_HEAD_COLUMNS[1:])} WHERE workflow_id = %(workflow_id)s)
+    {_INSERT_VERSION}"""
 _DELETE_VERSIONS: Final = "DELETE FROM our.workflow_context_versions WHERE workflow_id = ANY(%s::text[])"
 _DELETE_HEADS: Final = "DELETE FROM our.workflow_context WHERE workflow_id = ANY(%s::text[])"
 _BURY: Final = """
@@ -81,8 +93,13 @@ _CLAIM: Final = """
     INSERT INTO our.workflow_context (workflow_id, version, epic_num, feature, workflow_name, current_phase, status,
         created_at, updated_at, saved_at, tags, document)
     VALUES (%s, 0, 1, '', '', '', '', 'epoch', 'epoch', 'epoch', '[]', '')"""
-# A workflow may have been made and deleted by others after its absence was looked at. Its id is ours now, so this look
-# is the last; where a number would be used again, it fails by a division, and the transaction begins anew (VE05).
+# A workflow may have been made and deleted by others after its absence was looked at. Its id is ours now, so these looks
+# are the last; where a number would be used again, they fail by a division, and the transaction begins anew (VE05).
+_IS_HIGHER: Final = """
+    SELECT 1 / (NOT EXISTS (
+        SELECT FROM our.workflow_context_tombstones AS gone JOIN our.workflow_context AS head
+            ON head.workflow_id = gone.workflow_id
+        WHERE gone.workflow_id = %s AND gone.last_version >= head.version))::int"""
 _STILL_UNUSED: Final = """
     SELECT 1 / (NOT EXISTS (
         SELECT FROM our.workflow_context_tombstones AS gone
@@ -90,26 +107,49 @@ _STILL_UNUSED: Final = """
         WHERE gone.last_version > ours.seen))::int"""
 
 
+_KEY_IS_NEW: Final = """NOT EXISTS (
+    SELECT FROM our.workflow_context_versions AS stored
+    WHERE stored.workflow_id = %(workflow_id)s AND stored.idempotency_key = %(idempotency_key)s)"""
+_FROM_HEAD: Final = frozenset({"version", "saved_at"})
+_APPEND_SAVED: Final = f"""
+    INSERT INTO our.workflow_context_versions ({", ".join(_VERSION_COLUMNS)}, document)
+    SELECT {", ".join(column if column in _FROM_HEAD else _value(column) for column in _VERSION_COLUMNS)}, {_STORED}
+    FROM saved RETURNING version, saved_at AT TIME ZONE 'UTC'"""
+_FOLLOW: Final = f"""
+    version = head.version + 1, saved_at = greatest(head.saved_at, %(saved_at)s),
+    {_assigned((*_FOLLOWING, *_DOCUMENTS))}"""
+_FIRST: Final = {
+    "version": "coalesce((SELECT last_version FROM gone), 0) + 1",
+    "saved_at": "greatest(%(saved_at)s, (SELECT deleted_at FROM gone))",
+}
+
+
 @functools.cache
-def _save_at_once(*, is_conditional: bool, has_key: bool) -> str:
-    """The statement that saves a workflow that exists: the row's lock makes it wait for others and see what they left."""
+def _continue(*, is_conditional: bool, has_key: bool) -> str:
+    """The statement that saves a workflow that exists: its row's lock makes it wait for others and see what they left."""
     conditions = ["head.workflow_id = %(workflow_id)s"]
-    if is_conditional:
-        conditions.append("head.version = %(expected_version)s")
-    if has_key:
-        conditions.append(
-            "NOT EXISTS (SELECT FROM our.workflow_context_versions AS stored WHERE "
-            "stored.workflow_id = %(workflow_id)s AND stored.idempotency_key = %(idempotency_key)s)"
-        )
-    from_head = {"version", "saved_at"}
-    values = ", ".join(column if column in from_head else _value(column) for column in _VERSION_COLUMNS)
+    conditions += ["head.version = %(expected_version)s"] if is_conditional else []
+    conditions += [_KEY_IS_NEW] if has_key else []
     return f"""
         WITH saved AS (
-            UPDATE our.workflow_context AS head SET version = head.version + 1,
-                saved_at = greatest(head.saved_at, %(saved_at)s), {_assigned(_FOLLOWING + tuple(_DOCUMENTS))}
-            WHERE {" AND ".join(conditions)} RETURNING version, saved_at)
-        INSERT INTO our.workflow_context_versions ({", ".join(_VERSION_COLUMNS)}, document)
-        SELECT {values}, {_STORED} FROM saved RETURNING version, saved_at AT TIME ZONE 'UTC'"""
+            UPDATE our.workflow_context AS head SET {_FOLLOW} WHERE {" AND ".join(conditions)}
+            RETURNING version, saved_at)
+        {_APPEND_SAVED}"""
+
+
+@functools.cache
+def _begin(*, is_conditional: bool, has_key: bool) -> str:
+    """The statement that saves a workflow that may not exist; conditional is that it does not."""
+    return f"""
+        WITH gone AS (
+            SELECT last_version, deleted_at FROM our.workflow_context_tombstones WHERE workflow_id = %(workflow_id)s
+        ), saved AS (
+            INSERT INTO our.workflow_context AS head ({", ".join(_HEAD_COLUMNS)})
+            SELECT {", ".join(_FIRST.get(column) or _value(column) for column in _HEAD_COLUMNS)}
+            WHERE {_KEY_IS_NEW if has_key else "true"}
+            ON CONFLICT (workflow_id) DO {"NOTHING" if is_conditional else f"UPDATE SET {_FOLLOW}"}
+            RETURNING version, saved_at)
+        {_APPEND_SAVED}"""
 
 
 @attrs.frozen
@@ -119,29 +159,44 @@ class Writer:
     Attributes:
         clock: Where `saved_at` times come from.
         limit_bytes: How large a document may be.
+        continued: Ids of workflows that existed when they were last saved here, so that most likely they still do.
     """
 
     clock: Clock
     limit_bytes: int
+    continued: set[str] = attrs.field(factory=set, init=False, repr=False)
 
     def save(self, session: Session, request: SaveRequest) -> SavedVersion:
-        """Append a version and make it the head."""
+        """Append a version and make it the head, in one round trip unless something stands against it."""
+        workflow_id = request.record.workflow_id
         check_size(request.record, self.limit_bytes)
-        saved = self._save_at_once(session, request) if request.expected_version != 0 else None
+        saved = self._save_at_once(session, request)
         if saved is None:
-            (saved,) = self.apply(session, [request])
-            assert isinstance(saved, SavedVersion)  # noqa: S101  # as every save
+            self.continued.discard(workflow_id)
+            (outcome,) = self.apply(session, [request])
+            return cast("SavedVersion", outcome)
+        if len(self.continued) >= MAX_CONTINUED:
+            self.continued.clear()
+        self.continued.add(workflow_id)
         return saved
 
     def _save_at_once(self, session: Session, request: SaveRequest) -> SavedVersion | None:
-        sql = _save_at_once(
-            is_conditional=request.expected_version is not None, has_key=request.idempotency is not None
-        )
         values = version_values(request)
         values["expected_version"] = request.expected_version
         values["saved_at"] = self.clock()
+        must_exist = request.must_exist or bool(request.expected_version) or request.record.workflow_id in self.continued
+        statement = _continue if must_exist else _begin
+        sql = statement(is_conditional=request.expected_version is not None, has_key=request.idempotency is not None)
         session.has_sent_commit = True
-        row = session.execute(sql, values).fetchone()
+        if must_exist:
+            row = session.execute(sql, values).fetchone()
+        else:
+            with session.pipeline():
+                session.execute(BEGIN)
+                saved = session.execute(sql, values)
+                session.execute(_IS_HIGHER, (request.record.workflow_id,))
+                session.execute(COMMIT)
+            row = saved.fetchone()
         session.has_sent_commit = False
         return SavedVersion(version=row[0], saved_at=utc(row[1])) if row is not None else None
 
@@ -187,23 +242,23 @@ def _write(session: Session, standings: Sequence[Standing]) -> None:
     """Write what has changed, and commit."""
     purged = [standing.workflow_id for standing in standings if standing.is_purged]
     gone = [standing.workflow_id for standing in standings if standing.had_head and not standing.exists]
-    made = [standing.head for standing in standings if standing.head and not standing.had_head]
-    changed = [standing.head for standing in standings if standing.head and standing.had_head]
+    made = [standing.appended[-1] for standing in standings if standing.appended and not standing.had_head]
+    changed = [standing.appended[-1] for standing in standings if standing.appended and standing.had_head]
+    earlier = [row for standing in standings for row in standing.appended[:-1]]
     buried = [(standing.workflow_id, *standing.buried) for standing in standings if standing.buried]
     claimed = [standing.workflow_id for standing in standings if standing.is_claimed]
     new = [standing for standing in standings if standing.is_new]
-    appended = [row for standing in standings for row in standing.appended]
     with session.pipeline():
         if purged:
             session.execute(ALLOW_DELETING)
             session.execute(_DELETE_VERSIONS, (purged,))
-        _each(session, _INSERT_HEAD, made)
+        _each(session, _INSERT_VERSION, earlier)
+        _each(session, _MAKE, made)
         _each(session, _CLAIM, [(workflow_id,) for workflow_id in claimed])
-        _each(session, _UPDATE_HEAD, changed)
+        _each(session, _CHANGE, changed)
         if new:
             ids, seen = [standing.workflow_id for standing in new], [standing.last_buried for standing in new]
             session.execute(_STILL_UNUSED, (ids, seen))
-        _each(session, _INSERT_VERSION, appended)
         _each(session, _BURY, buried)
         if gone or claimed:
             session.execute(_DELETE_HEADS, (gone + claimed,))

@@ -22,7 +22,7 @@ CREATE TABLE our.workflow_context (
     -- A document that is no text: a store's codec made it, or it is damaged.
     document_bytes bytea,
     CHECK (num_nonnulls(document, document_bytes) = 1)
-);
+) WITH (fillfactor = 50);  -- room for the next state beside this one, so that a save leaves the indexes alone
 
 -- The default order of every query: newest first.
 CREATE INDEX workflow_context_by_created_at ON our.workflow_context (created_at, workflow_id);

@@ -10,6 +10,7 @@ import functools
 import importlib.util
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -116,6 +117,7 @@ class Server:
             *("--pgdata", other.data, "--checkpoint=fast", "--no-sync", "--write-recovery-conf"),
             *("--dbname", f"host={self.folder} user=postgres application_name={name}"),
         )
+        other.configure(synchronous_standby_names="")  # once promoted, it has no standby of its own to wait for
         other.start()
         return other
 
@@ -142,9 +144,14 @@ class Server:
         """Kill the server and all its processes, as the kernel does when memory is short."""
         master = int((self.data / "postmaster.pid").read_text().split()[0])
         children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        ends = []
         for pid in (master, *map(int, children)):
             with contextlib.suppress(ProcessLookupError):
+                ends.append(os.pidfd_open(pid))
                 os.kill(pid, signal.SIGKILL)
+        for end in ends:
+            select.select([end], [], [])  # until it is gone, and its sockets with it
+            os.close(end)
 
     def promote(self) -> None:
         """Make a standby the primary."""
