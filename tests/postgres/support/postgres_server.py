@@ -143,6 +143,9 @@ class Server:
     def kill(self) -> None:
         """Kill the server and all its processes, as the kernel does when memory is short."""
         master = int((self.data / "postmaster.pid").read_text().split()[0])
+        os.kill(master, signal.SIGSTOP)
+        while Path(f"/proc/{master}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+            pass  # a moment, after which it makes no more children
         children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
         ends = []
         for pid in (master, *map(int, children)):
@@ -152,6 +155,8 @@ class Server:
         for end in ends:
             select.select([end], [], [])  # until it is gone, and its sockets with it
             os.close(end)
+        # In a container nobody may reap it, and a dead process that is still listed would be taken for a live one.
+        (self.data / "postmaster.pid").unlink()
 
     def promote(self) -> None:
         """Make a standby the primary."""
