@@ -152,7 +152,7 @@ def _apply(session: Session, step: Migration, location: str, clock: Clock) -> No
         state, version = inspect(session, location)
         if version < step.number:
             if state is State.MISSING:
-                session.run_script(f"CREATE SCHEMA {session.quoted_schema}")
+                session.create_schema()
             if state is not State.OURS:
                 session.execute(_CREATE_SCHEMA_TABLE)
             session.run_script(step.script)

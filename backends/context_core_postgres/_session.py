@@ -70,11 +70,6 @@ class Session:
         return self._qualified.schema
 
     @property
-    def quoted_schema(self) -> str:
-        """The schema as SQL names it."""
-        return self._qualified.prefix[:-1]
-
-    @property
     def is_broken(self) -> bool:
         """Whether nothing can be sent any more."""
         return self.raw.closed
@@ -95,6 +90,10 @@ class Session:
     def execute_many(self, sql: str, rows: Sequence[Parameters]) -> None:
         """Run one statement for each of *rows*."""
         psycopg.Cursor(self.raw).executemany(self._qualified[sql], rows)
+
+    def create_schema(self) -> None:
+        """Make the schema of the tables."""
+        self.raw.execute(f"CREATE SCHEMA {self._qualified.prefix[:-1]}".encode(), prepare=False)
 
     def run_script(self, script: str) -> None:
         """Run a script of several statements, inside the transaction that is open."""

@@ -156,7 +156,8 @@ class Server:
             select.select([end], [], [])  # until it is gone, and its sockets with it
             os.close(end)
         # In a container nobody may reap it, and a dead process that is still listed would be taken for a live one.
-        (self.data / "postmaster.pid").unlink()
+        for left in (self.data / "postmaster.pid", self.folder / ".s.PGSQL.5432.lock"):
+            left.unlink()
 
     def promote(self) -> None:
         """Make a standby the primary."""
