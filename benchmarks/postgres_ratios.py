@@ -194,7 +194,9 @@ def main() -> None:
     print(f"{'':26}{'floor':>12}{'ours':>12}{'ratio':>8}{'langgraph':>14}{'ratio':>8}")
     for line in lines:
         texts = [f"{line.name:26}{line.medians_us['floor']:>9,.0f} us"]
-        texts += [f"{line.medians_us[who]:>9,.0f} us{line.ratio(who):>8.2f}" for who in line.medians_us if who != "floor"]
+        texts += [
+            f"{line.medians_us[who]:>9,.0f} us{line.ratio(who):>8.2f}" for who in line.medians_us if who != "floor"
+        ]
         print("".join(texts))
     if options.json is not None:
         options.json.write_text(json.dumps([attrs.asdict(line) for line in lines], indent=2))

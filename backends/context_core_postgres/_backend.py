@@ -86,9 +86,7 @@ class PostgresBackend(ContextBackend):
         self._pool: Pool = self._open(database, schema_name(schema), busy_timeout_s)
         self._connections = Connections(self._pool, busy_timeout_s=busy_timeout_s, is_read_only=read_only)
 
-    def _open(
-        self, database: "ConnectionPool[Any] | Options", schema: str | None, busy_timeout_s: float
-    ) -> Pool:
+    def _open(self, database: "ConnectionPool[Any] | Options", schema: str | None, busy_timeout_s: float) -> Pool:
         """Look at the database, and bring its tables to the newest form."""
         pool = _pool(database, Qualifier(schema or ""))
         try:
@@ -125,9 +123,7 @@ class PostgresBackend(ContextBackend):
 
     def save(self, request: SaveRequest) -> SavedVersion:
         """One statement where the workflow exists and nothing stands against it, else one transaction."""
-        return self._connections.write(
-            self._writer.save, request, is_repeatable=request.idempotency is not None
-        )
+        return self._connections.write(self._writer.save, request, is_repeatable=request.idempotency is not None)
 
     def load(self, request: LoadRequest) -> list[StoredDocument]:
         """One statement by primary key, or by one array of keys."""

@@ -17,19 +17,25 @@ _TABLE: Final[dict[str, tuple[type[ContextCoreError], str]]] = {
     "08": (BackendUnavailableError, "the connection to {location} failed: see that the server runs, then try again"),
     "08P01": (
         StorageError,
-        "{location} refused how the connection was asked for, as a pooler does with lock_timeout: "
-        "add busy_timeout=none to the URL, and set lock_timeout on the role",
+        (
+            "{location} refused how the connection was asked for, as a pooler does with lock_timeout: "
+            "add busy_timeout=none to the URL, and set lock_timeout on the role"
+        ),
     ),
     "22": (StorageError, "{location} refused a value"),
     "25006": (
         ReadOnlyError,
-        "{location} is a standby, or read-only by its settings: nothing was written; connect to the primary, or name "
-        "all hosts and add target_session_attrs=read-write",
+        (
+            "{location} is a standby, or read-only by its settings: nothing was written; connect to the primary, or name "
+            "all hosts and add target_session_attrs=read-write"
+        ),
     ),
     "26": (
         StorageError,
-        "{location} has lost a prepared statement, as behind a pooler that hands sessions around: "
-        "add prepare_threshold=none to the URL",
+        (
+            "{location} has lost a prepared statement, as behind a pooler that hands sessions around: "
+            "add prepare_threshold=none to the URL"
+        ),
     ),
     "28": (
         StorageError,
@@ -44,8 +50,10 @@ _TABLE: Final[dict[str, tuple[type[ContextCoreError], str]]] = {
     "42P01": (StorageError, "tables are missing in {location}: open a new store with a role that may create them"),
     "42P05": (
         StorageError,
-        "{location} has a prepared statement of another session, as behind a pooler that hands sessions around: "
-        "add prepare_threshold=none to the URL",
+        (
+            "{location} has a prepared statement of another session, as behind a pooler that hands sessions around: "
+            "add prepare_threshold=none to the URL"
+        ),
     ),
     "53": (BackendUnavailableError, "{location} is short of memory or connections: try again when others are done"),
     "53100": (StorageError, "no space is left for {location}: free some; what was stored is untouched"),
@@ -55,7 +63,7 @@ _TABLE: Final[dict[str, tuple[type[ContextCoreError], str]]] = {
     "XX001": (StorageError, "{location} is damaged: restore it from a backup"),
     "XX002": (StorageError, "an index of {location} is damaged: rebuild it with REINDEX"),
 }
-_UNREACHABLE: Final = (
+_UNREACHABLE: Final[tuple[type[ContextCoreError], str]] = (
     BackendUnavailableError,
     "{location} cannot be reached: check host and port, and that the server runs; then try again",
 )
@@ -74,9 +82,15 @@ def translated(error: psycopg.Error, location: str, waited_s: float, sqlstate: s
     code = error.sqlstate or sqlstate
     if code in (_LOCK_TIMEOUT, _CANCELLED) or code in OTHERS_WERE_FASTER:
         return BackendBusyError(waited_s=round(waited_s, 3))
-    if code is None:
-        is_connection = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
-        kind, message = _UNREACHABLE if is_connection else (StorageError, "psycopg failed at {location}")
-    else:
-        kind, message = _TABLE.get(code) or _TABLE.get(code[:2]) or (StorageError, f"{{location}} failed ({code})")
+    kind, message = _of_code(code) if code is not None else _without_code(error)
     return kind(message.format(location=location))
+
+
+def _of_code(code: str) -> tuple[type[ContextCoreError], str]:
+    return _TABLE.get(code) or _TABLE.get(code[:2]) or (StorageError, f"{{location}} failed ({code})")
+
+
+def _without_code(error: psycopg.Error) -> tuple[type[ContextCoreError], str]:
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return _UNREACHABLE
+    return StorageError, f"psycopg failed at {{location}} ({type(error).__name__})"

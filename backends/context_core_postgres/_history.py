@@ -27,7 +27,9 @@ def decoded(rows: Iterable[tuple[Any, ...]]) -> list[StoredDocument]:
     return [_decoded(*row) for row in rows]
 
 
-def _decoded(workflow_id: str, version: int, document: bytes, save_id: bytes | None, keyframe: int | None) -> StoredDocument:
+def _decoded(
+    workflow_id: str, version: int, document: bytes, save_id: bytes | None, keyframe: int | None
+) -> StoredDocument:
     if keyframe is not None:
         problem = "it is encoded in a way that this driver does not know"
         raise CorruptDocumentError(workflow_id=workflow_id, version=version, problem=problem)

@@ -209,11 +209,12 @@ class BorrowedPool:
 
     def _borrow(self) -> Raw:
         try:
-            return self._pool.getconn()
+            raw: Raw = self._pool.getconn()
         except PoolClosed as error:
             raise BackendClosedError from error
         except (PoolTimeout, TooManyRequests) as error:
             raise BackendBusyError(waited_s=self._pool.timeout) from error
+        return raw
 
     def give_back(self, session: Session) -> None:
         """Return the connection as it was lent."""

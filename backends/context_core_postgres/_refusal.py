@@ -10,7 +10,9 @@ import select
 import time
 from typing import Final
 
+import psycopg
 from psycopg import pq
+from psycopg.pq.abc import PGconn
 
 _CODE: Final = re.compile(rb'ErrorResponse\t S ".*?" V "[A-Z]+" C "([0-9A-Z]{5})"')
 _STEP_S: Final = 1.0
@@ -26,7 +28,7 @@ def sqlstate_of_refusal(conninfo: str, timeout_s: float) -> str | None:
             connection.trace(write_end)
             _connect(connection, time.monotonic() + timeout_s)
             connection.untrace()
-    except (pq.PQerror, OSError):
+    except (psycopg.Error, OSError):
         return None
     finally:
         connection.finish()
@@ -37,8 +39,8 @@ def sqlstate_of_refusal(conninfo: str, timeout_s: float) -> str | None:
     return codes[-1].decode() if codes else None
 
 
-def _connect(connection: pq.PGconn, deadline: float) -> None:
-    status = pq.PollingStatus.WRITING
+def _connect(connection: PGconn, deadline: float) -> None:
+    status: int = pq.PollingStatus.WRITING
     while status in (pq.PollingStatus.READING, pq.PollingStatus.WRITING) and time.monotonic() < deadline:
         poll = select.poll()
         poll.register(connection.socket, select.POLLIN if status == pq.PollingStatus.READING else select.POLLOUT)

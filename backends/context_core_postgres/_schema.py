@@ -21,7 +21,9 @@ from context_core_postgres._session import Session
 
 SCHEMA_COLUMNS: Final = {"version", "name", "applied_at"}
 
-_ENVIRONMENT: Final = "SELECT current_schema(), current_setting('server_encoding'), current_setting('server_version_num')"
+_ENVIRONMENT: Final = (
+    "SELECT current_schema(), current_setting('server_encoding'), current_setting('server_version_num')"
+)
 OLDEST_SERVER: Final = 130_000
 """The oldest that its makers still cared for when this was written, and that BEFORE triggers of partitions need."""
 

@@ -1,7 +1,7 @@
 """One connection, as the statements of this package use it."""
 
 import select
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, TypeAlias
 
@@ -103,7 +103,7 @@ class Session:
         """Send all statements inside the block in one go; their rows can be had behind it."""
         return self.raw.pipeline()
 
-    def candidates(self, sql: str, parameters: Parameters) -> Iterator[TupleRow]:
+    def candidates(self, sql: str, parameters: Parameters) -> Generator[TupleRow, None, None]:
         """Yield rows of one statement a bounded number at a time, all of one moment."""
         with self.raw.transaction():
             cursor = psycopg.ServerCursor(self.raw, "candidates", row_factory=tuple_row)

@@ -84,7 +84,9 @@ def _after(terms: Sequence[OrderTerm], place: Sequence[Any]) -> Clause:
     for number, (term, operator) in enumerate(zip(terms, operators, strict=True)):
         clauses = [_equal(earlier.field, value) for earlier, value in zip(terms[:number], place, strict=False)]
         clauses.append(_ranged(term.field, operator, place[number]))
-        alternatives.append((" AND ".join(sql for sql, _ in clauses), tuple(v for _, values in clauses for v in values)))
+        alternatives.append(
+            (" AND ".join(sql for sql, _ in clauses), tuple(v for _, values in clauses for v in values))
+        )
     sql = " OR ".join(sql for sql, _ in alternatives)
     return f"({sql})", tuple(value for _, values in alternatives for value in values)
 

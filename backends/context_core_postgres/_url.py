@@ -59,8 +59,10 @@ def address_of(url: BackendURL) -> Address:
     known = {option.keyword.decode() for option in psycopg.pq.Conninfo.get_defaults()} - _PARTS
     url.check_options(known.union(OWN_OPTIONS))
     given = url.options
-    busy_timeout_s = None if given.get("busy_timeout") == "none" else seconds("busy_timeout", given.get("busy_timeout", 30))
-    parameters = _DEFAULTS | {name: value for name, value in given.items() if name not in OWN_OPTIONS}
+    busy_timeout_s = (
+        None if given.get("busy_timeout") == "none" else seconds("busy_timeout", given.get("busy_timeout", 30))
+    )
+    parameters = dict(_DEFAULTS) | {name: value for name, value in given.items() if name not in OWN_OPTIONS}
     parts = {"host": url.host, "port": url.port, "user": url.username, "password": url.password, "dbname": url.path}
     parameters |= {name: str(value) for name, value in parts.items() if value}
     if busy_timeout_s is not None:

@@ -184,7 +184,9 @@ class Writer:
         values = version_values(request)
         values["expected_version"] = request.expected_version
         values["saved_at"] = self.clock()
-        must_exist = request.must_exist or bool(request.expected_version) or request.record.workflow_id in self.continued
+        must_exist = (
+            request.must_exist or bool(request.expected_version) or request.record.workflow_id in self.continued
+        )
         statement = _continue if must_exist else _begin
         sql = statement(is_conditional=request.expected_version is not None, has_key=request.idempotency is not None)
         session.has_sent_commit = True

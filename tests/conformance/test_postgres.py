@@ -6,12 +6,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from postgres_server import Database
 from psycopg.sql import SQL, Identifier
 
 from context_core_conformance import BackendContract
 
 
 class TestPostgres(BackendContract):
+    server: Database
+
     @pytest.fixture(autouse=True)
     def _database(self, postgres_database):
         self.server = postgres_database

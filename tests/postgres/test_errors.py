@@ -57,7 +57,8 @@ def test_right_password_of_any_characters_works(guarded):
     with ContextPersistence(address(guarded, password=PASSWORD)) as store:
         store.save_context(a_context())
         backend = store._backend
-        shown = [repr(store), repr(backend), repr(backend.describe()), repr(vars(backend)), repr(vars(backend._pool))]
+        parts = (store, backend, backend.describe(), vars(backend), *map(vars, vars(backend).values()))
+        shown = [repr(part) for part in parts]
     assert [text for text in shown if PASSWORD in text or "s3cr3t" in text] == []
 
 
@@ -165,7 +166,7 @@ def test_deadlock_with_a_stranger_is_tried_again(postgres_server, schema):
     """Someone else's transaction that locks in another order costs a second, no error."""
     with ContextPersistence(postgres_server.url(schema, options="-c deadlock_timeout=10ms")) as store:
         store.save_contexts([a_context("a"), a_context("b")])
-        lock = f"SELECT FROM \"{schema}\".workflow_context WHERE workflow_id = %s FOR UPDATE".encode()
+        lock = f'SELECT FROM "{schema}".workflow_context WHERE workflow_id = %s FOR UPDATE'.encode()
         with psycopg.connect(f"host={postgres_server.folder} user=postgres") as stranger:
             stranger.execute("SET deadlock_timeout = '100s'")  # so that ours is the one that gives way
             stranger.execute(lock, ("b",))

@@ -87,8 +87,8 @@ def test_stopped_server_is_unavailable_for_every_verb(own_server):
             lambda: store.history("w"),
             lambda: store.search_contexts({"decisions.x": 1}),
             lambda: store.delete_context("w"),
-            lambda: store.prune(),
-            lambda: store.verify(),
+            store.prune,
+            store.verify,
         ]
         for call in calls:
             with pytest.raises(BackendUnavailableError, match="postgresql://") as caught:
@@ -120,7 +120,12 @@ def during_a_held_save(server, save):
     """Run *save* against a row that someone else holds, and kill its session while it waits."""
     with psycopg.connect(f"host={server.folder} user=postgres") as holder:
         holder.execute("SELECT FROM contexts.workflow_context FOR UPDATE")
-        killer = threading.Thread(target=lambda: (kill_waiting_session(server), holder.rollback()))
+
+        def kill():
+            kill_waiting_session(server)
+            holder.rollback()
+
+        killer = threading.Thread(target=kill)
         killer.start()
         try:
             return save()

@@ -168,7 +168,9 @@ class Server:
         """Whether it accepts connections."""
         return psycopg.pq.PGconn.ping(f"host={self.folder} user=postgres".encode()) == psycopg.pq.Ping.OK
 
-    def url(self, schema: str = "contexts", *, user: str = "postgres", database: str = "postgres", **options: str) -> str:
+    def url(
+        self, schema: str = "contexts", *, user: str = "postgres", database: str = "postgres", **options: str
+    ) -> str:
         """The URL of a store in *schema*."""
         return store_url(f"postgresql://{user}@/{database}?host={quote(str(self.folder), safe='')}", schema, **options)
 
