@@ -1,8 +1,8 @@
 """One connection, as the statements of this package use it."""
 
 import select
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 
 import psycopg
@@ -53,11 +53,21 @@ class Session:
         has_sent_commit: Whether the work that the session does now may have been committed.
     """
 
-    __slots__ = ("__weakref__", "_poll", "_qualified", "has_sent_commit", "idle_since", "raw", "was_autocommit")
+    __slots__ = (
+        "__weakref__",
+        "_is_spoilt",
+        "_poll",
+        "_qualified",
+        "has_sent_commit",
+        "idle_since",
+        "raw",
+        "was_autocommit",
+    )
 
     def __init__(self, raw: Raw, qualified: Qualifier) -> None:
         self.raw = raw
         self.has_sent_commit = False
+        self._is_spoilt = False
         self.idle_since = 0.0
         self.was_autocommit = raw.autocommit
         self._qualified = qualified
@@ -99,9 +109,17 @@ class Session:
         """Run a script of several statements, inside the transaction that is open."""
         self.raw.execute(script.replace("our.", self._qualified.prefix).encode(), prepare=False)
 
-    def pipeline(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def pipeline(self) -> Iterator[None]:
         """Send all statements inside the block in one go; their rows can be had behind it."""
-        return self.raw.pipeline()
+        try:
+            with self.raw.pipeline():
+                yield
+        except psycopg.Error:
+            # The server skips what follows an error. If a statement was to be prepared there, psycopg takes it for
+            # prepared from then on, and it is not.
+            self._is_spoilt = True
+            raise
 
     def candidates(self, sql: str, parameters: Parameters) -> Generator[TupleRow, None, None]:
         """Yield rows of one statement a bounded number at a time, all of one moment."""
@@ -113,7 +131,10 @@ class Session:
                     yield from rows
 
     def end(self) -> None:
-        """Undo what is open. A session that cannot even do that is closed, and with it its transaction."""
+        """Undo what is open, after an error. A session that cannot even do that is closed, and with it its transaction."""
+        if self._is_spoilt:
+            self.raw.close()
+            return
         status = self.raw.info.transaction_status
         if status == TransactionStatus.IDLE:
             return

@@ -63,8 +63,9 @@ def address_of(url: BackendURL) -> Address:
         None if given.get("busy_timeout") == "none" else seconds("busy_timeout", given.get("busy_timeout", 30))
     )
     parameters = dict(_DEFAULTS) | {name: value for name, value in given.items() if name not in OWN_OPTIONS}
-    parts = {"host": url.host, "port": url.port, "user": url.username, "password": url.password, "dbname": url.path}
-    parameters |= {name: str(value) for name, value in parts.items() if value}
+    host, port = _host_and_port(url)
+    parts = {"host": host, "port": port, "user": url.username, "password": url.password, "dbname": url.path}
+    parameters |= {name: value for name, value in parts.items() if value}
     if busy_timeout_s is not None:
         # As part of the connection, so that no statement need set it: a lock is waited for no longer than that.
         timeout = f"-c lock_timeout={round(busy_timeout_s * 1000) or 1}"
@@ -90,9 +91,22 @@ def address_of(url: BackendURL) -> Address:
     )
 
 
+def _host_and_port(url: BackendURL) -> tuple[str | None, str | None]:
+    """The hosts and their ports in libpq's words: `a,b` and `5432,`, where nothing stands for the default."""
+    if url.host is None or "," not in url.host:
+        return url.host, None if url.port is None else str(url.port)
+    names, ports = [], []
+    for part in url.host.split(","):
+        name, separator, port = part.rpartition(":")
+        is_port = bool(separator) and (port.isdecimal() or not port)  # the colons of a bare IPv6 address are its own
+        names.append((name if is_port else part).removeprefix("[").removesuffix("]"))
+        ports.append(port if is_port else "")
+    return ",".join(names), ",".join(ports)
+
+
 def shown(url: BackendURL, parameters: Mapping[str, str]) -> str:
     """The address as messages show it: without password and options, with the host wherever it was said."""
-    return str(attrs.evolve(url, host=parameters.get("host"), password=None))
+    return str(attrs.evolve(url, host=url.host or parameters.get("host"), password=None))
 
 
 def schema_name(schema: str | None) -> str | None:

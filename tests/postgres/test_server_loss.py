@@ -144,9 +144,9 @@ def kill_waiting_session(server):
 @pytest.fixture
 def pair():
     """A primary and its standby, which has all that is acknowledged."""
-    with Server.create(synchronous_standby_names="standby", synchronous_commit="remote_apply") as primary:
-        with primary.standby("standby") as standby:
-            yield primary, standby
+    settings = {"synchronous_standby_names": "standby", "synchronous_commit": "remote_apply"}
+    with Server.create(**settings) as primary, primary.standby("standby") as standby:
+        yield primary, standby
 
 
 def pair_url(primary, standby, **options):
