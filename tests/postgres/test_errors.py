@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from typing import Any
 from urllib.parse import quote
 
 import psycopg
@@ -56,9 +57,9 @@ def test_right_password_of_any_characters_works(guarded):
     """Whatever it is made of, it arrives as it is, and shows nowhere (ER07)."""
     with ContextPersistence(address(guarded, password=PASSWORD)) as store:
         store.save_context(a_context())
-        backend = store._backend
-        parts = (store, backend, backend.describe(), vars(backend), *map(vars, vars(backend).values()))
-        shown = [repr(part) for part in parts]
+        backend: Any = store._backend
+        own = list(vars(backend).values())
+        shown = [repr(part) for part in (store, backend, backend.describe(), *own, backend._pool._options)]
     assert [text for text in shown if PASSWORD in text or "s3cr3t" in text] == []
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import threading
+from typing import Any
 
 import psycopg
 import pytest
@@ -106,7 +107,8 @@ def wait_until(is_so):
 
 def test_error_inside_a_pipeline_spoils_no_later_statement(store):
     """psycopg takes for prepared what the server skipped behind an error: such a session is not used again."""
-    pool = store._backend._pool
+    backend: Any = store._backend
+    pool = backend._pool
 
     def fail(session):
         with session.pipeline():
@@ -130,10 +132,11 @@ def test_without_prepared_statements(postgres_server, schema):
         for _ in range(10):
             store.save_context(a_context("w"))
             store.load_context("w")
-        session = store._backend._pool.take()
+        backend: Any = store._backend
+        session = backend._pool.take()
         assert session.execute("SELECT count(*) FROM pg_prepared_statements").fetchall() == [(0,)]
         assert session.execute("SHOW lock_timeout").fetchall() == [("0",)]
-        store._backend._pool.give_back(session)
+        backend._pool.give_back(session)
 
 
 def test_child_leaves_its_parents_sessions_alone(postgres_server, schema, named):
@@ -156,7 +159,8 @@ def test_child_leaves_its_parents_sessions_alone(postgres_server, schema, named)
         assert os.read(read_end, 10) == b"saved"
         os.close(read_end)
         os.close(write_end)
-        own = store._backend._pool._idle[0]
+        backend: Any = store._backend
+        own = backend._pool._idle[0]
         assert not own.is_stale  # the server has not hung up
         assert store.save_context(a_context("w")) == 3
-        assert store._backend._pool._idle[0] is own
+        assert backend._pool._idle[0] is own
