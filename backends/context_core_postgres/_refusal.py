@@ -14,7 +14,7 @@ import psycopg
 from psycopg import pq
 from psycopg.pq.abc import PGconn
 
-_CODE: Final = re.compile(rb'ErrorResponse\t S "\w+"(?: V "\w+")? C "([0-9A-Z]{5})"')
+_CODE: Final = re.compile(rb'ErrorResponse\t S "[^"]*"(?: V "[^"]*")? C "([0-9A-Z]{5})"')
 _STEP_S: Final = 1.0
 
 

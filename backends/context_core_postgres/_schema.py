@@ -1,7 +1,6 @@
 """The tables: which of them are ours, and how an older schema becomes a newer one."""
 
 import functools
-from collections.abc import Iterable
 from enum import Enum
 from importlib.resources import files
 from typing import Final
@@ -27,15 +26,15 @@ _ENVIRONMENT: Final = (
 OLDEST_SERVER: Final = 130_000
 """The oldest that its makers still cared for when this was written, and that BEFORE triggers of partitions need."""
 
-_NAMES: Final = """
-    SELECT relname FROM pg_catalog.pg_class AS relation JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
-    WHERE nspname = %s AND (relname = 'workflow_context' OR relname LIKE 'workflow\\_context\\_%%')
-    AND relkind <> 't' ORDER BY relname"""
-_COLUMNS_OF_SCHEMA_TABLE: Final = """
-    SELECT attname FROM pg_catalog.pg_attribute AS attribute JOIN pg_catalog.pg_class AS relation ON relation.oid = attrelid
-    JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
-    WHERE nspname = %s AND relname = 'context_core_schema' AND attnum > 0 AND NOT attisdropped"""
-_HAS_SCHEMA: Final = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %s)"
+# One statement, so that it sees one moment: between two of them another host may make all tables.
+_INVENTORY: Final = """
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s), ARRAY(
+        SELECT attname::text FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_class AS relation ON relation.oid = attrelid
+        JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+        WHERE nspname = %(schema)s AND relname = 'context_core_schema' AND attnum > 0 AND NOT attisdropped
+    ), ARRAY(
+        SELECT relname::text FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+        WHERE nspname = %(schema)s AND relname ~ '^(workflow_context(_.*)?|context_core_schema)$' ORDER BY 1)"""
 _VERSION: Final = "SELECT coalesce(max(version), 0) FROM our.context_core_schema"
 _CREATE_SCHEMA_TABLE: Final = """
     CREATE TABLE our.context_core_schema (
@@ -103,24 +102,18 @@ def inspect(session: Session, location: str) -> tuple[State, int]:
         NewerDatabaseError: A newer driver made it.
     """
     schema = session.schema
-    columns = _names(session.execute(_COLUMNS_OF_SCHEMA_TABLE, (schema,)))
-    if columns == SCHEMA_COLUMNS:
+    ((exists, columns, taken),) = session.execute(_INVENTORY, {"schema": schema}).fetchall()
+    if set(columns) == SCHEMA_COLUMNS:
         version = session.execute(_VERSION).fetchall()[0][0]
         if version > newest():
             raise NewerDatabaseError(location=location, found=version, known=newest())
         return State.OURS, version
-    taken = _names(session.execute(_NAMES, (schema,))) | ({"context_core_schema"} if columns else set())
     if taken:
         raise ForeignDatabaseError(
-            f"schema {schema!r} of {location} has tables or indexes called {', '.join(sorted(taken))} that "
+            f"schema {schema!r} of {location} has tables or indexes called {', '.join(taken)} that "
             f"context-core did not make: use another schema, as in ?schema=contexts; nothing was changed"
         )
-    has_schema = session.execute(_HAS_SCHEMA, (schema,)).fetchall()[0][0]
-    return (State.EMPTY if has_schema else State.MISSING), 0
-
-
-def _names(rows: Iterable[tuple[str]]) -> set[str]:
-    return {name for (name,) in rows}
+    return (State.EMPTY if exists else State.MISSING), 0
 
 
 def migrate(session: Session, location: str, clock: Clock) -> int:
