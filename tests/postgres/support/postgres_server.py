@@ -5,6 +5,7 @@ Each server has a folder of its own below the system's temporary one, and listen
 to disk for sure (fsync=off), which a killed process does not need.
 """
 
+import atexit
 import contextlib
 import functools
 import importlib.util
@@ -58,13 +59,18 @@ def programs() -> Path:
 
 
 def _reachable(installed: Path) -> Path:
-    """A copy, where the other user may not look into the folders above."""
+    """Where the other user can run it: a copy, if that user may not look into the folders above, as tox's are."""
     try:
         _run(installed / "bin" / "initdb", "--version")
     except PermissionError:
-        copy = Path(tempfile.mkdtemp(prefix="pg-programs-")) / "postgres"
-        copy.parent.chmod(0o755)
-        return Path(shutil.copytree(installed, copy))
+        packages = installed.parents[1]
+        copied = Path(tempfile.mkdtemp(prefix="pg-programs-"))
+        atexit.register(shutil.rmtree, copied, ignore_errors=True)
+        copied.chmod(0o755)
+        for part in (installed.relative_to(packages), Path(f"{installed.parent.name}.libs")):  # side by side, as linked
+            if (packages / part).exists():
+                shutil.copytree(packages / part, copied / part)
+        return copied / installed.relative_to(packages)
     return installed
 
 
