@@ -16,6 +16,7 @@ class BackendURL:
 
     Attributes:
         scheme: The name of the backend, as its entry point says it.
+        host: Where several are named, `a:5432,b:5433`, all of them with their ports, and *port* is None.
         path: For files: what follows the third slash, so that `sqlite:///a.db` is relative and
             `sqlite:////tmp/a.db` is absolute.
         options: What follows `?`; each key at most once.
@@ -41,7 +42,7 @@ class BackendURL:
             raise ConfigurationError("a store's URL looks like scheme://…, sqlite:///engine.db for one")
         try:
             parts = _split(rest)
-            port = parts.port
+            port = None if _names_several(parts) else parts.port
             pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
         except ValueError as error:
             raise ConfigurationError(
@@ -92,10 +93,16 @@ def _split(rest: str) -> SplitResult:
 
 def _host(parts: SplitResult) -> str | None:
     """The host as it was written: `hostname` gives it in lower case, and the names of stores know case."""
+    if _names_several(parts):
+        return parts.netloc.rpartition("@")[2]
     if parts.hostname is None:
         return None
     start = parts.netloc.lower().rfind(parts.hostname)
     return parts.netloc[start : start + len(parts.hostname)]
+
+
+def _names_several(parts: SplitResult) -> bool:
+    return "," in parts.netloc.rpartition("@")[2]
 
 
 def _decoded(part: str | None) -> str | None:

@@ -139,3 +139,11 @@ def test_where_no_option_is_known_the_error_says_none():
 def test_known_options_pass():
     """Nothing is raised, given or not."""
     BackendURL.parse("sqlite:///f?x=3").check_options(["x", "y"])
+
+
+def test_several_hosts_are_kept_as_written():
+    """With their ports, for the driver to take apart; the password stays out of sight."""
+    url = BackendURL.parse("engine://user:secret@Alpha:5432,beta,[::1]:5433/db?option=1")
+    assert (url.host, url.port, url.username, url.path) == ("Alpha:5432,beta,[::1]:5433", None, "user", "db")
+    assert str(url) == "engine://user:***@Alpha:5432,beta,[::1]:5433/db"
+    assert BackendURL.parse("engine://user:a,b@host:1/db").port == 1

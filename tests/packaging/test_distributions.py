@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "context_core": ROOT / "context_core",
     "context_core_memory": ROOT / "backends" / "context_core_memory",
+    "context_core_postgres": ROOT / "backends" / "context_core_postgres",
     "context_core_sqlite": ROOT / "backends" / "context_core_sqlite",
     "context_core_conformance": ROOT / "conformance_tests" / "context_core_conformance",
 }
@@ -29,7 +30,7 @@ from context_core.plugins import installed_backends
 checkout, folder = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
 for module in (context_core, context_core_memory, context_core_sqlite):
     assert not pathlib.Path(module.__file__).is_relative_to(checkout), module.__file__
-assert {"memory", "sqlite"} <= installed_backends().keys(), installed_backends()
+assert {"memory", "postgresql", "sqlite"} <= installed_backends().keys(), installed_backends()
 context = WorkflowContext("order-7", 1, 2, "checkout", "implement_story", decisions={"db": {"choice": "sqlite"}})
 for url in ("memory://", f"sqlite:///{folder}/smoke.db"):
     with ContextPersistence(url) as store:

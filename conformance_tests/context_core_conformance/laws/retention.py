@@ -238,7 +238,7 @@ class RetentionLaws:
                 finally:
                     is_pruned.set()
             saved = []
-            for turn in itertools.count(number):
+            for turn in range(number, 300):  # an end, or a store that saves faster than it prunes would never find one
                 name = names[turn % 4]
                 saved.append((name, stores[number].save_context(a_context(name, metadata={"writer": number}))))
                 if is_pruned.is_set():

@@ -193,7 +193,7 @@ class IdRoundtripLaws:
         assert store.get_version_count(1, number) == 0
         assert store.get_context_versions(1, number) == []
         request = VersionRequest(of=Story(epic_num=1, story_num=number), want=Want.RECORDS)
-        assert subject.backend().version(request).documents == ()
+        assert list(subject.backend().version(request).documents) == []
 
     @promise("RT16")
     def test_a_story_is_not_found_at_the_epic_level(self, store: Store) -> None:

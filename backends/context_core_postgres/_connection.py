@@ -1,0 +1,123 @@
+"""Connections to one database: a pool of sessions, safe across threads and forks, that outlives a server's restart."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import psycopg
+
+from context_core.errors import (
+    BackendBusyError,
+    BackendClosedError,
+    BackendUnavailableError,
+    OutcomeUnknownError,
+    ReadOnlyError,
+)
+from context_core_postgres._errors import OTHERS_WERE_FASTER, READ_ONLY, translated
+from context_core_postgres._pool import Pool
+from context_core_postgres._session import Session
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+class Connections:
+    """The open sessions of one store.
+
+    A call takes a session, or opens one, and gives it back; at most as many as the pool allows are out at once. A
+    session that broke while it lay idle is noticed before anything is sent on it.
+    """
+
+    def __init__(self, pool: Pool, *, busy_timeout_s: float, is_read_only: bool = False) -> None:
+        self._pool = pool
+        self._busy_timeout_s = busy_timeout_s
+        self._is_read_only = is_read_only
+
+    @property
+    def location(self) -> str:
+        """Where the database is, as it is shown in messages."""
+        return self._pool.location
+
+    def check_open(self) -> None:
+        """Raise BackendClosedError after `close`."""
+        if self._pool.is_closed:
+            raise BackendClosedError
+
+    def read(self, work: Callable[[Session, A], T], argument: A) -> T:
+        """Run *work* on a session; once more on a fresh one if the connection broke meanwhile."""
+        return self._run(work, argument, is_repeatable=True)
+
+    def write(self, work: Callable[[Session, A], T], argument: A, *, is_repeatable: bool = False) -> T:
+        """Run *work*, which commits as the last thing it does; what it left open is rolled back (CO10).
+
+        It is run again, within the busy time-out, where it certainly wrote nothing: others were faster, or the
+        connection broke before the commit was sent. A conflict is no such thing (CA08).
+
+        Args:
+            work: What to do.
+            argument: Its argument.
+            is_repeatable: Running it twice is as good as once, so that a lost reply is no reason to give up.
+
+        Raises:
+            OutcomeUnknownError: The connection broke after the commit was sent.
+        """
+        if self._is_read_only:
+            self.check_open()
+            raise ReadOnlyError(f"{self.location} was opened with read_only: open it without, to write")
+        return self._run(work, argument, is_repeatable=is_repeatable)
+
+    def close(self) -> None:
+        """Close every session; those in use by other threads are closed when they are given back."""
+        self._pool.close()
+
+    def _run(self, work: Callable[[Session, A], T], argument: A, *, is_repeatable: bool) -> T:
+        began = time.monotonic()
+        lost: psycopg.Error | None = None  # the first connection that broke with the commit already sent
+        attempts = 0
+        while True:
+            session = self._take(lost)
+            attempts += 1
+            try:
+                result = work(session, argument)
+            except psycopg.Error as error:
+                is_lost = session.is_broken
+                if is_lost and session.has_sent_commit:
+                    lost = lost or error
+                self._pool.give_up(session)
+                if lost is not None and not is_repeatable:
+                    raise _unknown(self.location) from lost
+                waited_s = time.monotonic() - began
+                if not self._may_run_again(error, attempts, waited_s, is_lost=is_lost):
+                    if lost is not None:
+                        raise _unknown(self.location) from lost
+                    raise translated(error, self.location, waited_s) from error
+            except BaseException:
+                self._pool.give_up(session)
+                raise
+            else:
+                self._pool.give_back(session)
+                return result
+
+    def _take(self, lost: psycopg.Error | None) -> Session:
+        try:
+            return self._pool.take()
+        except BackendUnavailableError as error:
+            if lost is not None and not isinstance(error, BackendBusyError):
+                raise _unknown(self.location) from lost
+            raise
+
+    def _may_run_again(self, error: psycopg.Error, attempts: int, waited_s: float, *, is_lost: bool) -> bool:
+        if error.sqlstate in OTHERS_WERE_FASTER:
+            return waited_s < self._busy_timeout_s
+        if is_lost:
+            self._pool.drop_idle()  # what broke one has most likely broken all
+            return attempts == 1
+        if error.sqlstate == READ_ONLY:
+            # After a failover the server behind this session may be a standby now; a new one finds the primary.
+            self._pool.drop_idle()
+            return attempts == 1
+        return False
+
+
+def _unknown(location: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(f"the connection to {location} broke before the commit was confirmed")

@@ -1,0 +1,96 @@
+"""PostgreSQL's errors to ours, by SQLSTATE, from a table."""
+
+from typing import Final
+
+import psycopg
+
+from context_core.errors import (
+    BackendBusyError,
+    BackendUnavailableError,
+    ContextCoreError,
+    ReadOnlyError,
+    StorageError,
+)
+
+# By SQLSTATE, or by its class, the first two characters: our class, and what to tell.
+_TABLE: Final[dict[str, tuple[type[ContextCoreError], str]]] = {
+    "08": (BackendUnavailableError, "the connection to {location} failed: see that the server runs, then try again"),
+    "08P01": (
+        StorageError,
+        (
+            "{location} refused how the connection was asked for, as a pooler does with lock_timeout: "
+            "add busy_timeout=none to the URL, and set lock_timeout on the role"
+        ),
+    ),
+    "22": (StorageError, "{location} refused a value"),
+    "25006": (
+        ReadOnlyError,
+        (
+            "{location} is a standby, or read-only by its settings: nothing was written; connect to the primary, or name "
+            "all hosts and add target_session_attrs=read-write"
+        ),
+    ),
+    "26": (
+        StorageError,
+        (
+            "{location} has lost a prepared statement, as behind a pooler that hands sessions around: "
+            "add prepare_threshold=none to the URL"
+        ),
+    ),
+    "28": (
+        StorageError,
+        "{location} does not let this user in: check user name and password, and the server's pg_hba.conf",
+    ),
+    "3D000": (StorageError, "{location} does not exist: create the database, or correct its name in the URL"),
+    "3F000": (StorageError, "the schema in {location} is gone: create it, then open a new store"),
+    "42501": (
+        StorageError,
+        "this role has no right to do that in {location}: have it granted by the owner of the tables or the schema",
+    ),
+    "42P01": (StorageError, "tables are missing in {location}: open a new store with a role that may create them"),
+    "42P05": (
+        StorageError,
+        (
+            "{location} has a prepared statement of another session, as behind a pooler that hands sessions around: "
+            "add prepare_threshold=none to the URL"
+        ),
+    ),
+    "53": (BackendUnavailableError, "{location} is short of memory or connections: try again when others are done"),
+    "53100": (StorageError, "no space is left for {location}: free some; what was stored is untouched"),
+    "54": (StorageError, "a value is larger than {location} allows"),
+    "57": (BackendUnavailableError, "{location} is starting or stopping: try again when it runs"),
+    "58": (StorageError, "the disk failed under {location}: check it before going on"),
+    "XX001": (StorageError, "{location} is damaged: restore it from a backup"),
+    "XX002": (StorageError, "an index of {location} is damaged: rebuild it with REINDEX"),
+}
+_UNREACHABLE: Final[tuple[type[ContextCoreError], str]] = (
+    BackendUnavailableError,
+    "{location} cannot be reached: check host and port, and that the server runs; then try again",
+)
+
+READ_ONLY: Final = "25006"
+OTHERS_WERE_FASTER: Final = frozenset({"40001", "40P01", "23505", "22012"})
+"""A serialization failure, a deadlock, a row that someone else made first, and our own look for that (see `_write`).
+The transaction is undone and can be done again."""
+
+_LOCK_TIMEOUT: Final = "55P03"
+_CANCELLED: Final = "57014"
+
+
+def translated(error: psycopg.Error, location: str, waited_s: float, sqlstate: str | None = None) -> ContextCoreError:
+    """Return our error for one of psycopg's. *sqlstate* where psycopg has none, *waited_s* how long the call took."""
+    code = error.sqlstate or sqlstate
+    if code in (_LOCK_TIMEOUT, _CANCELLED) or code in OTHERS_WERE_FASTER:
+        return BackendBusyError(waited_s=round(waited_s, 3))
+    kind, message = _of_code(code) if code is not None else _without_code(error)
+    return kind(message.format(location=location))
+
+
+def _of_code(code: str) -> tuple[type[ContextCoreError], str]:
+    return _TABLE.get(code) or _TABLE.get(code[:2]) or (StorageError, f"{{location}} failed ({code})")
+
+
+def _without_code(error: psycopg.Error) -> tuple[type[ContextCoreError], str]:
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return _UNREACHABLE
+    return StorageError, f"psycopg failed at {{location}} ({type(error).__name__})"

@@ -1,0 +1,251 @@
+"""Where sessions come from: a pool of this package's own, or one that the application brought along."""
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import attrs
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+from context_core.errors import BackendBusyError, BackendClosedError, ConfigurationError
+from context_core_postgres._errors import translated
+from context_core_postgres._refusal import sqlstate_of_refusal
+from context_core_postgres._session import Qualifier, Raw, Session
+
+IDLE_S: Final = 300.0
+"""How long a session beyond the smallest number stays open without use."""
+
+
+class Pool(Protocol):
+    """What `Connections` needs of a pool."""
+
+    location: str
+    is_closed: bool
+    qualified: Qualifier
+
+    def take(self) -> Session:
+        """Return a session that nobody else uses."""
+
+    def give_back(self, session: Session) -> None:
+        """Take a session back that is fit for the next."""
+
+    def give_up(self, session: Session) -> None:
+        """Take a session back that something went wrong on."""
+
+    def drop_idle(self) -> None:
+        """Forget the sessions that nobody uses: they are broken, or lead to the wrong server."""
+
+    def close(self) -> None:
+        """Close whatever is open, and refuse what comes after."""
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """How a database is used.
+
+    Attributes:
+        parameters: libpq's, the password among them.
+        location: Where the database is, as it is shown in messages.
+        pool_min: How many sessions stay open, once they were needed.
+        pool_max: How many there are at most.
+        pool_timeout_s: How long a call waits for one of them.
+        connect_timeout_s: How long opening one may take, for each host.
+        prepare_threshold: After how many runs a statement is prepared on the server; None for never.
+    """
+
+    parameters: Mapping[str, str] = attrs.field(repr=False)
+    location: str
+    pool_min: int = 1
+    pool_max: int = 10
+    pool_timeout_s: float = 30.0
+    connect_timeout_s: float = 10.0
+    prepare_threshold: int | None = 5
+
+
+def connect(options: Options) -> Raw:
+    """Open a connection.
+
+    Raises:
+        BackendUnavailableError: Nobody answers, or not now.
+        StorageError: The server refuses this user, or has no such database.
+        ConfigurationError: libpq does not understand the parameters.
+    """
+    began = time.monotonic()
+    conninfo = make_conninfo(**options.parameters)
+    try:
+        return psycopg.connect(conninfo, autocommit=True, prepare_threshold=options.prepare_threshold)
+    except psycopg.Error as error:
+        # By its words: psycopg's own object holds the connection, and with it the password.
+        refusal = type(error)(str(error))
+    sqlstate = sqlstate_of_refusal(conninfo, options.connect_timeout_s)
+    if sqlstate is None and pq.PGconn.ping(conninfo.encode()) == pq.Ping.NO_ATTEMPT:
+        raise ConfigurationError(f"the options in the URL of {options.location} make no connection") from refusal
+    raise translated(refusal, options.location, time.monotonic() - began, sqlstate) from refusal
+
+
+class OwnPool:
+    """Sessions that are opened as calls need them, in the thread of the call, whose error then tells why it failed.
+
+    Idle ones wait in a stack, so that few are used often and the surplus grows old; there is no thread that tends them.
+    """
+
+    def __init__(self, options: Options, qualified: Qualifier) -> None:
+        self.location = options.location
+        self.is_closed = False
+        self._options = options
+        self.qualified = qualified
+        self._start_afresh()
+        _live.add(self)
+
+    def _start_afresh(self) -> None:
+        self._room = threading.Semaphore(self._options.pool_max)
+        self._idle: list[Session] = []
+        self._all: weakref.WeakSet[Session] = weakref.WeakSet()
+
+    def take(self) -> Session:
+        """Return an idle session, or open one.
+
+        Raises:
+            BackendBusyError: All sessions stayed in use for the whole time-out (CO11).
+            PersistenceError: As `connect`.
+        """
+        if self.is_closed:
+            raise BackendClosedError
+        if not self._room.acquire(timeout=self._options.pool_timeout_s):
+            raise BackendBusyError(waited_s=self._options.pool_timeout_s)
+        try:
+            while self._idle:
+                with contextlib.suppress(IndexError):  # another thread was faster
+                    session = self._idle.pop()
+                    if not session.is_stale:
+                        session.has_sent_commit = False
+                        return session
+                    session.raw.close()
+            return self._open()
+        except BaseException:
+            self._room.release()
+            raise
+
+    def _open(self) -> Session:
+        session = Session(connect(self._options), self.qualified)
+        self._all.add(session)
+        return session
+
+    def give_back(self, session: Session) -> None:
+        """Keep the session for the next call; close one that was too long without."""
+        now = session.idle_since = time.monotonic()
+        self._idle.append(session)
+        self._room.release()
+        if self.is_closed:
+            self.drop_idle()
+        elif len(self._idle) > self._options.pool_min and now - self._idle[0].idle_since > IDLE_S:
+            with contextlib.suppress(IndexError):
+                self._idle.pop(0).raw.close()
+
+    def give_up(self, session: Session) -> None:
+        """Keep what can be used again, close what cannot."""
+        session.end()
+        if session.is_broken:
+            self._room.release()
+        else:
+            self.give_back(session)
+
+    def drop_idle(self) -> None:
+        """Close the idle sessions."""
+        while self._idle:
+            with contextlib.suppress(IndexError):
+                self._idle.pop().raw.close()
+
+    def close(self) -> None:
+        """Close every session; those in use by other threads are closed when they are given back."""
+        self.is_closed = True
+        self.drop_idle()
+
+    def after_fork_in_child(self) -> None:
+        """Leave the parent's sockets alone, and start with none.
+
+        What psycopg may still send on them, saying goodbye when a connection is collected, goes nowhere.
+        """
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for session in self._all:
+            with contextlib.suppress(psycopg.Error, OSError):
+                os.dup2(nowhere, session.raw.fileno())
+            _inherited.append(session.raw)
+        os.close(nowhere)
+        self._start_afresh()
+
+
+class BorrowedPool:
+    """An application's own `psycopg_pool.ConnectionPool`: sessions are borrowed from it, and it is never closed."""
+
+    def __init__(self, pool: ConnectionPool[Any], qualified: Qualifier) -> None:
+        self.location = f"the pool {pool.name!r}"
+        self.is_closed = False
+        self._pool = pool
+        self.qualified = qualified
+
+    def take(self) -> Session:
+        """Borrow a connection.
+
+        Raises:
+            BackendBusyError: The pool gave none within its time-out (CO11).
+        """
+        while not self.is_closed:
+            raw = self._borrow()
+            session = Session(raw, self.qualified)
+            if not session.is_stale:
+                raw.autocommit = True
+                return session
+            raw.close()
+            self._pool.putconn(raw)
+        raise BackendClosedError
+
+    def _borrow(self) -> Raw:
+        try:
+            raw: Raw = self._pool.getconn()
+        except PoolClosed as error:
+            raise BackendClosedError from error
+        except (PoolTimeout, TooManyRequests) as error:
+            raise BackendBusyError(waited_s=self._pool.timeout) from error
+        return raw
+
+    def give_back(self, session: Session) -> None:
+        """Return the connection as it was lent."""
+        session.raw.autocommit = session.was_autocommit
+        self._pool.putconn(session.raw)
+
+    def give_up(self, session: Session) -> None:
+        """Return the connection; the pool replaces a broken one."""
+        session.end()
+        if session.is_broken:
+            self._pool.putconn(session.raw)
+        else:
+            self.give_back(session)
+
+    def drop_idle(self) -> None:
+        """Have the pool look at its idle connections."""
+        self._pool.check()
+
+    def close(self) -> None:
+        """Borrow no more; the pool is its owner's to close."""
+        self.is_closed = True
+
+
+_live: Final[weakref.WeakSet[OwnPool]] = weakref.WeakSet()
+_inherited: Final[list[Raw]] = []
+
+
+def _after_fork_in_child() -> None:
+    for pool in list(_live):
+        pool.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # where there is no fork there is nothing to do
+    os.register_at_fork(after_in_child=_after_fork_in_child)

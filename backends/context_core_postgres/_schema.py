@@ -1,0 +1,161 @@
+"""The tables: which of them are ours, and how an older schema becomes a newer one."""
+
+import functools
+from enum import Enum
+from importlib.resources import files
+from typing import Final
+
+import attrs
+import psycopg
+
+from context_core.errors import (
+    BackendUnavailableError,
+    ForeignDatabaseError,
+    NewerDatabaseError,
+    ReadOnlyError,
+    StorageError,
+)
+from context_core.records import Clock
+from context_core_postgres._session import Session
+
+SCHEMA_COLUMNS: Final = {"version", "name", "applied_at"}
+
+_ENVIRONMENT: Final = (
+    "SELECT current_schema(), current_setting('server_encoding'), current_setting('server_version_num')"
+)
+OLDEST_SERVER: Final = 130_000
+"""The oldest that its makers still cared for when this was written, and that BEFORE triggers of partitions need."""
+
+# One statement, so that it sees one moment: between two of them another host may make all tables.
+_INVENTORY: Final = """
+    SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = %(schema)s), ARRAY(
+        SELECT attname::text FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_class AS relation ON relation.oid = attrelid
+        JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+        WHERE nspname = %(schema)s AND relname = 'context_core_schema' AND attnum > 0 AND NOT attisdropped
+    ), ARRAY(
+        SELECT relname::text FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+        WHERE nspname = %(schema)s AND relname ~ '^(workflow_context(_.*)?|context_core_schema)$' ORDER BY 1)"""
+_VERSION: Final = "SELECT coalesce(max(version), 0) FROM our.context_core_schema"
+_CREATE_SCHEMA_TABLE: Final = """
+    CREATE TABLE our.context_core_schema (
+        version integer NOT NULL PRIMARY KEY,
+        name text NOT NULL,
+        applied_at timestamptz NOT NULL
+    )"""
+_RECORD_STEP: Final = "INSERT INTO our.context_core_schema (version, name, applied_at) VALUES (%s, %s, %s)"
+# Held until the end of the transaction of one step, and asked for by nobody who only saves. Two installations whose
+# names hash alike would wait for each other, no more.
+_LOCK: Final = "SELECT pg_advisory_xact_lock(hashtextextended('context_core ' || %s, 0))"
+_BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+
+@attrs.frozen
+class Migration:
+    """One numbered step, and its script."""
+
+    number: int
+    name: str
+    script: str
+
+
+@functools.cache
+def migrations() -> tuple[Migration, ...]:
+    """The steps that this driver knows, in order."""
+    folder = files("context_core_postgres") / "migrations"
+    found = sorted((item for item in folder.iterdir() if item.name.endswith(".sql")), key=lambda item: item.name)
+    return tuple(
+        Migration(int(item.name[:4]), item.name.removesuffix(".sql"), item.read_text("utf-8")) for item in found
+    )
+
+
+def newest() -> int:
+    """The schema version that this driver writes."""
+    return migrations()[-1].number
+
+
+class State(Enum):
+    """What a schema of a database is to us."""
+
+    MISSING = "missing"
+    EMPTY = "without tables of ours"
+    OURS = "ours"
+
+
+def default_schema(session: Session, location: str) -> str:
+    """Return the schema that names without one mean, having looked that this server can hold our tables."""
+    schema, encoding, version = session.execute(_ENVIRONMENT).fetchall()[0]
+    if encoding != "UTF8":
+        raise StorageError(
+            f"{location} has the encoding {encoding}, which cannot hold every text: "
+            f"create a database WITH ENCODING 'UTF8' TEMPLATE template0"
+        )
+    if int(version) < OLDEST_SERVER:
+        raise StorageError(f"{location} runs PostgreSQL {int(version) // 10_000}; this driver needs 13 or newer")
+    return str(schema or "public")
+
+
+def inspect(session: Session, location: str) -> tuple[State, int]:
+    """Return what the schema is, and its version; reads only.
+
+    Raises:
+        ForeignDatabaseError: Tables of our names are someone else's.
+        NewerDatabaseError: A newer driver made it.
+    """
+    schema = session.schema
+    ((exists, columns, taken),) = session.execute(_INVENTORY, {"schema": schema}).fetchall()
+    if set(columns) == SCHEMA_COLUMNS:
+        version = session.execute(_VERSION).fetchall()[0][0]
+        if version > newest():
+            raise NewerDatabaseError(location=location, found=version, known=newest())
+        return State.OURS, version
+    if taken:
+        raise ForeignDatabaseError(
+            f"schema {schema!r} of {location} has tables or indexes called {', '.join(taken)} that "
+            f"context-core did not make: use another schema, as in ?schema=contexts; nothing was changed"
+        )
+    return (State.EMPTY if exists else State.MISSING), 0
+
+
+def migrate(session: Session, location: str, clock: Clock) -> int:
+    """Bring the schema to its newest form, each step one transaction; return its version.
+
+    Any number of hosts may do this at once: each step looks again once it holds the lock (MI02). Where nothing is to
+    be done, nothing is locked, and no right but to read is needed.
+    """
+    _, version = inspect(session, location)
+    for step in migrations():
+        if step.number > version:
+            _apply(session, step, location, clock)
+    return newest()
+
+
+def check_readable(session: Session, location: str) -> int:
+    """Return the schema version of a database that is only to be read; refuse one that would need migrating."""
+    state, version = inspect(session, location)
+    where = f"schema {session.schema!r} of {location}"
+    if state is not State.OURS:
+        raise BackendUnavailableError(f"{where} is {state.value}: open it once for writing")
+    if version < newest():
+        raise ReadOnlyError(f"{where} is at schema version {version} of {newest()}: open it once for writing")
+    return version
+
+
+def _apply(session: Session, step: Migration, location: str, clock: Clock) -> None:
+    session.execute(_BEGIN)
+    try:
+        session.execute(_LOCK, (session.schema,))
+        state, version = inspect(session, location)
+        if version < step.number:
+            if state is State.MISSING:
+                session.create_schema()
+            if state is not State.OURS:
+                session.execute(_CREATE_SCHEMA_TABLE)
+            session.run_script(step.script)
+            session.execute(_RECORD_STEP, (step.number, step.name, clock()))
+        session.has_sent_commit = True
+        session.execute("COMMIT")
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise StorageError(
+            f"schema {session.schema!r} of {location} needs to be brought to version {step.number}, and this role may "
+            f"not do that: open the store once with a role that may create tables there"
+        ) from error

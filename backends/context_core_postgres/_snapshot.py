@@ -1,0 +1,107 @@
+"""A consistent view: one session inside one read transaction, which PostgreSQL keeps as it was."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import psycopg
+
+from context_core.errors import BackendClosedError, BackendUnavailableError, ReadOnlyError
+from context_core.hookspecs import ContextBackend
+from context_core.records import (
+    BackendDescription,
+    BatchRequest,
+    LoadRequest,
+    QueryRequest,
+    SaveRequest,
+    Selection,
+    StoredDocument,
+    VersionRequest,
+)
+from context_core_postgres import _read
+from context_core_postgres._errors import translated
+from context_core_postgres._pool import Pool
+from context_core_postgres._session import Session
+
+A = TypeVar("A")
+T = TypeVar("T")
+
+
+class PostgresSnapshot(ContextBackend):
+    """Reads the database as it was when this was opened; the server keeps what goes meanwhile until it is closed.
+
+    It takes one session of the store's pool.
+    """
+
+    scheme = "postgresql"
+
+    def __init__(self, pool: Pool, description: BackendDescription) -> None:
+        self._pool = pool
+        self._description = description
+        self._lock = threading.Lock()
+        self._session: Session | None = pool.take()
+        try:
+            # The moment of the snapshot is that of its first statement, not of BEGIN.
+            self._run(_begin, None)
+        except BaseException:
+            self.close()
+            raise
+
+    def load(self, request: LoadRequest) -> list[StoredDocument]:
+        """As the store, at the moment of the snapshot."""
+        return self._run(_read.load, request)
+
+    def version(self, request: VersionRequest) -> Selection:
+        """As the store, at the moment of the snapshot."""
+        return self._run(_read.version, request)
+
+    def query(self, request: QueryRequest) -> Selection:
+        """As the store, at the moment of the snapshot."""
+        return self._run(_read.query, request)
+
+    def save(self, request: SaveRequest) -> NoReturn:
+        """Refuse."""
+        self._refuse(request)
+
+    def batch(self, request: BatchRequest) -> NoReturn:
+        """Refuse."""
+        self._refuse(request)
+
+    def describe(self) -> BackendDescription:
+        """As the store."""
+        return self._description
+
+    def close(self) -> None:
+        """End the read transaction and give the session back."""
+        with self._lock:
+            session, self._session = self._session, None
+            if session is not None:
+                self._pool.give_up(session)
+
+    def _run(self, work: Callable[[Session, A], T], argument: A) -> T:
+        with self._lock:
+            if self._session is None:
+                raise BackendClosedError
+            if self._pool.is_closed:
+                raise BackendClosedError
+            began = time.monotonic()
+            try:
+                return work(self._session, argument)
+            except psycopg.Error as error:
+                if self._session.is_broken:
+                    raise BackendUnavailableError(
+                        f"the connection to {self._pool.location} broke, and the snapshot with it: take another"
+                    ) from error
+                raise translated(error, self._pool.location, time.monotonic() - began) from error
+
+    def _refuse(self, _: object) -> NoReturn:
+        if self._session is None:
+            raise BackendClosedError
+        raise ReadOnlyError("this is a snapshot: write to the store that it was taken of")
+
+
+def _begin(session: Session, _: Any) -> None:
+    with session.pipeline():
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        session.execute("SELECT FROM our.workflow_context LIMIT 1")

@@ -1,0 +1,273 @@
+"""Saving and deleting: at once where one statement can do it, else in a transaction that locks, judges and writes.
+
+The statement is right whenever it writes, and where it does not write it tells nothing: what there is to say, a
+conflict for one, is found out in the transaction. Both run under READ COMMITTED, where each statement sees what was
+committed before it, and locked rows as they are now.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+import attrs
+
+from context_core.records import Clock, Operation, Outcome, RestoreRequest, SavedVersion, SaveRequest
+from context_core_postgres._ledger import KnownKey, Ledger, Standing, check_size, version_values
+from context_core_postgres._rows import RECORD_COLUMNS, utc
+from context_core_postgres._session import Session
+
+MAX_CONTINUED: Final = 10_000
+"""How many ids are remembered; forgetting one costs its next save three small statements more, no round trip."""
+
+# Said each time, since a database or a role may have another default: under REPEATABLE READ a statement would not see
+# what was committed while it waited for a lock.
+BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
+COMMIT: Final = "COMMIT"
+ALLOW_DELETING: Final = "SELECT set_config('context_core.deleting', 'on', true)"
+"""Lets this transaction delete versions, which a trigger forbids to all others."""
+
+# In the order of the ids, so that two batches that want the same workflows wait for each other in turn (CO07).
+_LOCK: Final = """
+    SELECT workflow_id, version, saved_at AT TIME ZONE 'UTC', created_at AT TIME ZONE 'UTC' FROM our.workflow_context
+    WHERE workflow_id = ANY(%s::text[]) ORDER BY workflow_id FOR UPDATE"""
+_TOMBSTONES: Final = """
+    SELECT workflow_id, last_version, deleted_at AT TIME ZONE 'UTC' FROM our.workflow_context_tombstones
+    WHERE workflow_id = ANY(%s::text[])"""
+_KEYS: Final = """
+    SELECT stored.workflow_id, idempotency_key, version, saved_at AT TIME ZONE 'UTC', content_hash
+    FROM unnest(%s::text[], %s::text[]) AS asked (workflow_id, key) JOIN our.workflow_context_versions AS stored
+        ON stored.workflow_id = asked.workflow_id AND idempotency_key = asked.key"""
+
+_FOLLOWING: Final = tuple(column for column in RECORD_COLUMNS if column not in ("created_at", "saved_at"))
+"""The columns of a head that follow the newest version whatever they were."""
+_BINARY: Final = frozenset({"save_id", "content_hash"})
+_HEAD_COLUMNS: Final = ("workflow_id", "version", *RECORD_COLUMNS, "document", "document_bytes")
+_DOCUMENTS: Final = {
+    "document": "CASE WHEN %(is_text)s::boolean THEN convert_from(%(document)b::bytea, 'UTF8') END",
+    "document_bytes": "CASE WHEN %(is_text)s::boolean THEN NULL ELSE %(document)b::bytea END",
+}
+_VERSION_COLUMNS: Final = (
+    "workflow_id",
+    "version",
+    *RECORD_COLUMNS,
+    "idempotency_key",
+    "content_hash",
+    "origin_workflow_id",
+    "origin_version",
+    "keyframe",
+)
+
+
+def _value(column: str) -> str:
+    return _DOCUMENTS.get(column) or f"%({column}){'b' if column in _BINARY else 's'}"
+
+
+def _of_head(column: str) -> str:
+    return "%(workflow_created_at)s" if column == "created_at" else _value(column)
+
+
+def _assigned(columns: Sequence[str]) -> str:
+    return ", ".join(f"{column} = {_of_head(column)}" for column in columns)
+
+
+_STORED: Final = "coalesce(%(stored)b::bytea, %(document)b::bytea)"
+_INSERT_VERSION: Final = f"""
+    INSERT INTO our.workflow_context_versions ({", ".join(_VERSION_COLUMNS)}, document)
+    VALUES ({", ".join(map(_value, _VERSION_COLUMNS))}, {_STORED})"""
+# A version and its head in one statement: half the messages of a batch.
+_MAKE: Final = f"""
+    WITH made AS (
+        INSERT INTO our.workflow_context ({", ".join(_HEAD_COLUMNS)}) VALUES ({", ".join(map(_of_head, _HEAD_COLUMNS))}))
+    {_INSERT_VERSION}"""
+_CHANGE: Final = f"""
+    WITH changed AS (
+        UPDATE our.workflow_context SET {_assigned(_HEAD_COLUMNS[1:])} WHERE workflow_id = %(workflow_id)s)
+    {_INSERT_VERSION}"""
+_DELETE_VERSIONS: Final = "DELETE FROM our.workflow_context_versions WHERE workflow_id = ANY(%s::text[])"
+_DELETE_HEADS: Final = "DELETE FROM our.workflow_context WHERE workflow_id = ANY(%s::text[])"
+_BURY: Final = """
+    INSERT INTO our.workflow_context_tombstones (workflow_id, last_version, deleted_at) VALUES (%s, %s, %s)
+    ON CONFLICT (workflow_id) DO UPDATE SET last_version = excluded.last_version, deleted_at = excluded.deleted_at"""
+# A row that nobody else sees: with it the id is ours to the end of the transaction, as a lock makes a row that exists.
+_CLAIM: Final = """
+    INSERT INTO our.workflow_context (workflow_id, version, epic_num, feature, workflow_name, current_phase, status,
+        created_at, updated_at, saved_at, tags, document)
+    VALUES (%s, 0, 1, '', '', '', '', 'epoch', 'epoch', 'epoch', '[]', '')"""
+# A workflow may have been made and deleted by others after its absence was looked at. Its id is ours now, so these looks
+# are the last; where a number would be used again, they fail by a division, and the transaction begins anew (VE05).
+_IS_HIGHER: Final = """
+    SELECT 1 / (NOT EXISTS (
+        SELECT FROM our.workflow_context_tombstones AS gone JOIN our.workflow_context AS head
+            ON head.workflow_id = gone.workflow_id
+        WHERE gone.workflow_id = %s AND gone.last_version >= head.version))::int"""
+_STILL_UNUSED: Final = """
+    SELECT 1 / (NOT EXISTS (
+        SELECT FROM our.workflow_context_tombstones AS gone
+        JOIN unnest(%s::text[], %s::bigint[]) AS ours (workflow_id, seen) ON ours.workflow_id = gone.workflow_id
+        WHERE gone.last_version > ours.seen))::int"""
+
+
+_KEY_IS_NEW: Final = """NOT EXISTS (
+    SELECT FROM our.workflow_context_versions AS stored
+    WHERE stored.workflow_id = %(workflow_id)s AND stored.idempotency_key = %(idempotency_key)s)"""
+_FROM_HEAD: Final = frozenset({"version", "saved_at"})
+_APPEND_SAVED: Final = f"""
+    INSERT INTO our.workflow_context_versions ({", ".join(_VERSION_COLUMNS)}, document)
+    SELECT {", ".join(column if column in _FROM_HEAD else _value(column) for column in _VERSION_COLUMNS)}, {_STORED}
+    FROM saved RETURNING version, saved_at AT TIME ZONE 'UTC'"""
+_FOLLOW: Final = f"""
+    version = head.version + 1, saved_at = greatest(head.saved_at, %(saved_at)s),
+    {_assigned((*_FOLLOWING, *_DOCUMENTS))}"""
+_FIRST: Final = {
+    "version": "coalesce((SELECT last_version FROM gone), 0) + 1",
+    "saved_at": "greatest(%(saved_at)s, (SELECT deleted_at FROM gone))",
+}
+
+
+@functools.cache
+def _continue(*, is_conditional: bool, has_key: bool) -> str:
+    """The statement that saves a workflow that exists: its row's lock makes it wait for others and see what they left."""
+    conditions = ["head.workflow_id = %(workflow_id)s"]
+    conditions += ["head.version = %(expected_version)s"] if is_conditional else []
+    conditions += [_KEY_IS_NEW] if has_key else []
+    return f"""
+        WITH saved AS (
+            UPDATE our.workflow_context AS head SET {_FOLLOW} WHERE {" AND ".join(conditions)}
+            RETURNING version, saved_at)
+        {_APPEND_SAVED}"""
+
+
+@functools.cache
+def _begin(*, is_conditional: bool, has_key: bool) -> str:
+    """The statement that saves a workflow that may not exist; conditional is that it does not."""
+    return f"""
+        WITH gone AS (
+            SELECT last_version, deleted_at FROM our.workflow_context_tombstones WHERE workflow_id = %(workflow_id)s
+        ), saved AS (
+            INSERT INTO our.workflow_context AS head ({", ".join(_HEAD_COLUMNS)})
+            SELECT {", ".join(_FIRST.get(column) or _value(column) for column in _HEAD_COLUMNS)}
+            WHERE {_KEY_IS_NEW if has_key else "true"}
+            ON CONFLICT (workflow_id) DO {"NOTHING" if is_conditional else f"UPDATE SET {_FOLLOW}"}
+            RETURNING version, saved_at)
+        {_APPEND_SAVED}"""
+
+
+@attrs.frozen
+class Writer:
+    """Writes and commits.
+
+    Attributes:
+        clock: Where `saved_at` times come from.
+        limit_bytes: How large a document may be.
+        continued: Ids of workflows that existed when they were last saved here, so that most likely they still do.
+    """
+
+    clock: Clock
+    limit_bytes: int
+    continued: set[str] = attrs.field(factory=set, init=False, repr=False)
+
+    def save(self, session: Session, request: SaveRequest) -> SavedVersion:
+        """Append a version and make it the head, in one round trip unless something stands against it."""
+        workflow_id = request.record.workflow_id
+        check_size(request.record, self.limit_bytes)
+        saved = self._save_at_once(session, request)
+        if saved is None:
+            self.continued.discard(workflow_id)
+            (outcome,) = self.apply(session, [request])
+            return cast("SavedVersion", outcome)
+        if len(self.continued) >= MAX_CONTINUED:
+            self.continued.clear()
+        self.continued.add(workflow_id)
+        return saved
+
+    def _save_at_once(self, session: Session, request: SaveRequest) -> SavedVersion | None:
+        values = version_values(request)
+        values["expected_version"] = request.expected_version
+        values["saved_at"] = self.clock()
+        must_exist = (
+            request.must_exist or bool(request.expected_version) or request.record.workflow_id in self.continued
+        )
+        statement = _continue if must_exist else _begin
+        sql = statement(is_conditional=request.expected_version is not None, has_key=request.idempotency is not None)
+        session.has_sent_commit = True
+        if must_exist:
+            row = session.execute(sql, values).fetchone()
+        else:
+            with session.pipeline():
+                session.execute(BEGIN)
+                saved = session.execute(sql, values)
+                session.execute(_IS_HIGHER, (request.record.workflow_id,))
+                session.execute(COMMIT)
+            row = saved.fetchone()
+        session.has_sent_commit = False
+        return SavedVersion(version=row[0], saved_at=utc(row[1])) if row is not None else None
+
+    def apply(self, session: Session, operations: Sequence[Operation]) -> list[Outcome]:
+        """Do the operations of a batch in order, in one transaction of two round trips."""
+        ids = sorted({_workflow_id(operation) for operation in operations})
+        ledger = Ledger(self.clock, self.limit_bytes, _look(session, ids, operations))
+        outcomes = ledger.judge(operations)
+        _write(session, list(ledger.standings.values()))
+        return outcomes
+
+
+def _workflow_id(operation: Operation) -> str:
+    return (
+        operation.record.workflow_id if isinstance(operation, SaveRequest | RestoreRequest) else operation.workflow_id
+    )
+
+
+def _look(session: Session, ids: list[str], operations: Sequence[Operation]) -> dict[str, Standing]:
+    """Begin a transaction, lock what exists, and tell where everything stands."""
+    keys = [
+        (operation.record.workflow_id, operation.idempotency.key)
+        for operation in operations
+        if isinstance(operation, SaveRequest | RestoreRequest) and operation.idempotency is not None
+    ]
+    with session.pipeline():
+        session.execute(BEGIN)
+        heads = session.execute(_LOCK, (ids,))
+        # Statements of their own, to see what was committed while the locks were waited for.
+        tombstones = session.execute(_TOMBSTONES, (ids,))
+        known = session.execute(_KEYS, ([of for of, _ in keys], [key for _, key in keys])) if keys else None
+    standings = {workflow_id: Standing(workflow_id) for workflow_id in ids}
+    for workflow_id, version, deleted_at in tombstones:
+        standings[workflow_id] = Standing(workflow_id, version, utc(deleted_at), last_buried=version)
+    for workflow_id, version, saved_at, created_at in heads:
+        standings[workflow_id] = Standing(workflow_id, version, utc(saved_at), utc(created_at), had_head=True)
+    for workflow_id, key, version, saved_at, content_hash in known or ():
+        standings[workflow_id].keys[key] = KnownKey(version, utc(saved_at), content_hash)
+    return standings
+
+
+def _write(session: Session, standings: Sequence[Standing]) -> None:
+    """Write what has changed, and commit."""
+    purged = [standing.workflow_id for standing in standings if standing.is_purged]
+    gone = [standing.workflow_id for standing in standings if standing.had_head and not standing.exists]
+    made = [standing.appended[-1] for standing in standings if standing.appended and not standing.had_head]
+    changed = [standing.appended[-1] for standing in standings if standing.appended and standing.had_head]
+    earlier = [row for standing in standings for row in standing.appended[:-1]]
+    buried = [(standing.workflow_id, *standing.buried) for standing in standings if standing.buried]
+    claimed = [standing.workflow_id for standing in standings if standing.is_claimed]
+    new = [standing for standing in standings if standing.is_new]
+    with session.pipeline():
+        if purged:
+            session.execute(ALLOW_DELETING)
+            session.execute(_DELETE_VERSIONS, (purged,))
+        _each(session, _INSERT_VERSION, earlier)
+        _each(session, _MAKE, made)
+        _each(session, _CLAIM, [(workflow_id,) for workflow_id in claimed])
+        _each(session, _CHANGE, changed)
+        if new:
+            ids, seen = [standing.workflow_id for standing in new], [standing.last_buried for standing in new]
+            session.execute(_STILL_UNUSED, (ids, seen))
+        _each(session, _BURY, buried)
+        if gone or claimed:
+            session.execute(_DELETE_HEADS, (gone + claimed,))
+        session.has_sent_commit = True
+        session.execute(COMMIT)
+
+
+def _each(session: Session, sql: str, rows: Sequence[Any]) -> None:
+    if rows:
+        session.execute_many(sql, rows)
