@@ -1,6 +1,7 @@
 """Passwords are in no report: an address as it may be shown, and texts with the password taken out (ER07)."""
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote, quote_plus, unquote, unquote_plus
@@ -56,3 +57,13 @@ def _forms(secret: str) -> Iterable[str]:
 def _findable(form: str) -> str:
     """A short word as a whole word only: the password "postgres" must not mask the half of "postgresql"."""
     return rf"\b{re.escape(form)}\b" if _COMMON_WORD.fullmatch(form) else re.escape(form)
+
+
+def printable(text: str) -> str:
+    """The text with what no file or terminal should get, control characters and lone surrogates, as escapes."""
+    return "".join(
+        character
+        if character in "\n\t" or not unicodedata.category(character).startswith("C")
+        else repr(character)[1:-1]
+        for character in text
+    )
