@@ -20,7 +20,7 @@ class SkipKind(StrEnum):
     DECLARED = "declared"
     """The law checks the refusal of a capability that the backend declares."""
     NO_DOOR = "no_door"
-    """The test class leaves out a method that the law needs: `raw_storage` or `backup_url`."""
+    """The test class gives no side door that the law needs: `raw_storage` for one."""
     OTHER = "other"
 
 
@@ -54,9 +54,9 @@ def skip_declared(capability: Capability) -> NoReturn:
     Skip(SkipKind.DECLARED, f"the backend declares the capability {capability.value!r}", capability).now()
 
 
-def skip_without_door(method: str, what: str) -> NoReturn:
-    """Skip a law that needs a method of the test class which the class does not give."""
-    Skip(SkipKind.NO_DOOR, f"the backend's test class {what} ({method})").now()
+def skip_without_door(door: str) -> NoReturn:
+    """Skip a law that needs a side door which the test class does not give."""
+    Skip(SkipKind.NO_DOOR, f"the backend's test class gives no side door {door!r}").now()
 
 
 def refuses(*capabilities: Capability) -> Callable[[F], F]:

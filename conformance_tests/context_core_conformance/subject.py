@@ -61,7 +61,7 @@ class Subject:
         """Open the backup that was made at *path*; skips where the test class does not tell its URL."""
         url = self._backup_url(path)
         if url is None:
-            skip_without_door("backup_url", "does not tell how a backup opens")
+            skip_without_door("backup_url")
         return self._opened.enter_context(ContextPersistence(url))
 
     def around(self, backend: ContextBackend, **options: Any) -> ContextPersistence[Any]:
@@ -82,7 +82,7 @@ class Subject:
         """Everything that the storage holds, read through the side door; skips where there is none."""
         chunks = self._raw_storage()
         if chunks is None:
-            skip_without_door("raw_storage", "gives no side door")
+            skip_without_door("raw_storage")
         return b"\n".join(chunks)
 
     def close_all(self) -> None:

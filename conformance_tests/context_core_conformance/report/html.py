@@ -1,5 +1,6 @@
 """The HTML report: one page that stands alone, without scripts, and is fit to be published."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from html import escape
@@ -25,7 +26,11 @@ def to_html(run: Run, target: Target) -> str:
         verdict=run.verdict.value,
         headline=escape(run.headline),
         notes="\n".join(f'<p class="note">{escape(note)}</p>' for note in (run.left,) if note),
-        totals="\n".join(_total(outcome, count) for outcome, count in run.totals.items()),
+        totals="\n".join(
+            _total(outcome, count)
+            for outcome, count in run.totals.items()
+            if count or outcome in (Outcome.HELD, Outcome.BROKEN)
+        ),
         facts="\n".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in _facts(run) if value),
         failures=_failures(run, target),
         groups="\n".join(
@@ -85,7 +90,7 @@ def _promises(case: Case) -> str:
     links = {name: f'<a href="#{escape(name)}">{escape(name)}</a>' for name in case.promises}
     if case.is_broad:
         return f"<p>One or more of {', '.join(links.values())}</p>"
-    return "".join(f"<p>{link} {escape(PROMISES[name].sentence)}</p>" for name, link in links.items())
+    return "".join(f"<p>{link} {_prose(PROMISES[name].sentence)}</p>" for name, link in links.items())
 
 
 def _group(group: str, results: list[PromiseResult], run: Run) -> str:
@@ -109,11 +114,11 @@ def _row(result: PromiseResult, cases: list[Case]) -> str:
     keeper = f"Kept by the {promise.keeper.value}"
     needs = f", where it declares {promise.capability.value}" if promise.capability else ""
     reason = f'<p class="reason">{escape(result.reason)}</p>' if result.reason else ""
-    amount = f"{how_much(result)}<br>{seconds(result.duration_s)}" if result.cases else ""
+    amount = f"{how_much(result)}<br>in {seconds(result.duration_s)}" if result.cases else ""
     return (
         f'<tr id="{escape(promise.id)}"><th scope="row">{escape(promise.id)}</th>'
         f'<td class="outcome {result.outcome.value}">{_marked(result.outcome)}</td>'
-        f'<td class="promise"><p>{escape(promise.sentence)}</p>{reason}{_laws(cases, f"{keeper}{needs}")}</td>'
+        f'<td class="promise"><p>{_prose(promise.sentence)}</p>{reason}{_laws(cases, f"{keeper}{needs}")}</td>'
         f'<td class="amount">{amount}</td></tr>'
     )
 
@@ -137,6 +142,11 @@ def _marked(outcome: Outcome) -> str:
 
 def _at(place: str) -> str:
     return f"at {place}" if place else ""
+
+
+def _prose(text: str) -> str:
+    """A sentence of the catalog, in which code stands between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _block(text: str) -> str:

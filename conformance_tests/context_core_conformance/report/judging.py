@@ -77,7 +77,10 @@ class Judge:
         undeclared = [case.capability for case in skipped if case.skip is SkipKind.NOT_DECLARED]
         if not missing and undeclared:
             return self._without(promise, undeclared[0] or "")
-        return _not_run(promise, Cause.SKIPPED, _joined(case.reason for case in skipped))
+        is_platform = any(case.skip is SkipKind.OTHER for case in missing) or not missing
+        return _not_run(
+            promise, Cause.SKIPPED if is_platform else Cause.NO_DOOR, _joined(case.reason for case in skipped)
+        )
 
     def _without(self, promise: Promise, capability: str) -> PromiseResult:
         """The promise of a capability that is not declared: is it refused?"""

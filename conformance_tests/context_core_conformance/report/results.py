@@ -95,6 +95,7 @@ class Cause(StrEnum):
 
     NO_LAW = "no_law"
     NOT_DECLARED = "not_declared"
+    NO_DOOR = "no_door"
     NOT_CHOSEN = "not_chosen"
     SKIPPED = "skipped"
     NOT_REACHED = "not_reached"
