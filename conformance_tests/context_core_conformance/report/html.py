@@ -101,7 +101,7 @@ def _group(group: str, results: list[PromiseResult], run: Run) -> str:
             laws[promise_id].append(case)
     rows = "\n".join(_row(result, laws[result.promise.id]) for result in results)
     return (
-        f'<section><h2 id="{escape(group)}">{escape(group.capitalize())}</h2>\n'
+        f'<section><h2 id="{escape(group.replace(" ", "-"))}">{escape(group.capitalize())}</h2>\n'
         f"<table><caption>{kept} of {counted(len(results), 'promise')} held</caption>\n"
         '<thead><tr><th scope="col">Id</th><th scope="col">Outcome</th><th scope="col">Promise</th>'
         '<th scope="col">Checked by</th></tr></thead>\n'

@@ -42,11 +42,11 @@ class Judge:
         failed = _of(CaseOutcome.FAILED, cases)
         if any(not case.is_broad for case in failed):
             return _broken(promise, failed, f"{len(failed)} of {len(cases)} cases failed")
+        if promise.id not in self.chosen:
+            return _not_run(promise, Cause.NOT_CHOSEN, "it was not asked about")
         if failed:
             reason = f"{failed[0].name} failed, which checks {len(failed[0].promises)} promises at once"
             return PromiseResult(promise=promise, outcome=Outcome.IN_DOUBT, reason=reason, failed=failed)
-        if promise.id not in self.chosen:
-            return _not_run(promise, Cause.NOT_CHOSEN, "it was not asked about")
         if self.capabilities is not None and promise.capability not in (None, *self.capabilities):
             return self._without(promise, str(promise.capability))
         if not LAWS.get(promise.id):

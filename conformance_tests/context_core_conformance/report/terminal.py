@@ -24,6 +24,7 @@ COLOURS = {
     Outcome.NOT_RUN: "bright_black",
 }
 SHOWN_IN_FULL = 10
+LINES_IN_FULL = 12
 
 
 class Bar:
@@ -100,7 +101,9 @@ def _show_failure(console: Console, case: Case, others: int, replay: str) -> Non
     if case.failure is not None:
         place = f"  ({case.failure.place})" if case.failure.place else ""
         table.add_row("did", Text(f"{case.failure.did}{place}"))
-        table.add_row("came", Text(case.failure.came))
+        lines = case.failure.came.splitlines()
+        shown = lines if len(lines) <= LINES_IN_FULL else [*lines[: LINES_IN_FULL - 1], "…"]
+        table.add_row("came", Text("\n".join(shown)))
     console.print(Padding(table, (0, 0, 0, 2)))
     # On a line of its own and never wrapped: it is there to be pasted.
     console.print(Padding(Text("again", style="bright_black"), (0, 0, 0, 2)))
