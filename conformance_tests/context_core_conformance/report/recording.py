@@ -65,7 +65,7 @@ class Recorder:
         """Tell what runs now: should the process die, that is the one."""
         self._events.start(_name(nodeid))
 
-    @pytest.hookimpl(wrapper=True)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)  # around all others: what they make of a report counts
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
         """Look at what was raised, while it is there."""
         report = yield
@@ -102,7 +102,7 @@ class Recorder:
         if report.failed:
             return attrs.evolve(case, outcome=CaseOutcome.FAILED, failure=self._failure(item, call, report))
         if hasattr(report, "wasxfail"):
-            reason = report.wasxfail.removeprefix("reason: ")
+            reason = report.wasxfail.removeprefix("reason: ").removeprefix("declared deviation: ")
             return attrs.evolve(case, outcome=CaseOutcome.DEVIATED, reason=self._shown(reason))
         skip = Skip.of(call.excinfo.value) if call.excinfo else Skip.of(Exception(report.longreprtext))
         return attrs.evolve(
