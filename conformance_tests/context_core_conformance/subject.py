@@ -6,11 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
-
 from context_core import Capability, ContextBackend, ContextPersistence
 from context_core.plugins import open_backend
 from context_core.url import BackendURL
+from context_core_conformance.skipping import skip_undeclared, skip_without_door
 
 
 class Subject:
@@ -62,7 +61,7 @@ class Subject:
         """Open the backup that was made at *path*; skips where the test class does not tell its URL."""
         url = self._backup_url(path)
         if url is None:
-            pytest.skip("the backend's test class does not tell how a backup opens (backup_url)")
+            skip_without_door("backup_url")
         return self._opened.enter_context(ContextPersistence(url))
 
     def around(self, backend: ContextBackend, **options: Any) -> ContextPersistence[Any]:
@@ -77,13 +76,13 @@ class Subject:
     def requires(self, capability: Capability) -> None:
         """Skip a law about something that the backend does not declare; another law checks that it refuses it."""
         if capability not in self.capabilities:
-            pytest.skip(f"the backend does not declare the capability {capability.value!r}")
+            skip_undeclared(capability)
 
     def raw_storage(self) -> bytes:
         """Everything that the storage holds, read through the side door; skips where there is none."""
         chunks = self._raw_storage()
         if chunks is None:
-            pytest.skip("the backend's test class gives no side door (raw_storage)")
+            skip_without_door("raw_storage")
         return b"\n".join(chunks)
 
     def close_all(self) -> None:

@@ -9,11 +9,18 @@ from rich.console import Console
 
 from context_core.cli._demo import DATABASE, DemoError, run_demo
 from context_core.cli._demo_view import show_demo
+from context_core.cli._installed import find_command, installed_names
 from context_core.errors import ContextCoreError
 
 
 class _Commands(click.Group):
-    """Commands whose expected errors are one line on stderr and exit code 1."""
+    """Commands whose expected errors are one line on stderr and exit code 1; installed packages add their own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *installed_names()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or find_command(cmd_name)
 
     def invoke(self, context: click.Context) -> Any:
         try:

@@ -23,6 +23,7 @@ from context_core.plugins import find_backend, open_backend
 from context_core.records import QueryRequest
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import a_context
+from context_core_conformance.skipping import refuses, skip_declared
 from context_core_conformance.subject import Subject
 
 OPTIONAL: Final[dict[Capability, Callable[[ContextBackend], object]]] = {
@@ -53,13 +54,14 @@ class CapabilityLaws:
         assert description == subject.open().describe()
 
     @promise("ER08")
+    @refuses()
     @each_optional
     def test_undeclared_verb_is_refused(self, subject: Subject, capability: Capability) -> None:
         """A verb that the backend does not declare raises UnsupportedOperationError, naming verb and backend."""
         backend = subject.backend()
         description = backend.describe()
         if capability in description.capabilities:
-            pytest.skip(f"the backend declares the capability {capability.value!r}")
+            skip_declared(capability)
         with pytest.raises(UnsupportedOperationError, match=capability.value) as caught:
             OPTIONAL[capability](backend)
         assert (caught.value.operation, caught.value.backend) == (capability.value, description.name)
@@ -82,6 +84,7 @@ class CapabilityLaws:
         assert plan.strip() != ""
 
     @promise("ER08", "ID01")
+    @refuses(Capability.IDEMPOTENCY)
     def test_undeclared_idempotency_key_is_refused(self, subject: Subject) -> None:
         """A key is never ignored: a driver honours it, or refuses before any write."""
         store = subject.open()

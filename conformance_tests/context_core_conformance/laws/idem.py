@@ -17,6 +17,7 @@ from context_core_conformance import workers
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
+from context_core_conformance.skipping import refuses
 from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import a_save, apply, everything, headers_of
@@ -59,6 +60,7 @@ class IdempotencyLaws:
     """Laws about idempotency keys."""
 
     @promise("ID01", "ER08")
+    @refuses(Capability.IDEMPOTENCY)
     def test_keys_are_kept_or_refused(self, subject: Subject) -> None:
         """A driver that does not keep keys refuses a save that has one, alone and in a batch, and writes nothing."""
         backend = subject.backend()

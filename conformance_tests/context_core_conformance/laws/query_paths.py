@@ -7,6 +7,7 @@ import pytest
 from context_core import Capability, JsonPath, UnsupportedOperationError
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import a_context
+from context_core_conformance.skipping import refuses
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store
 
@@ -239,6 +240,7 @@ class QueryPathLaws:
         assert found(store, {"errors": []}) == ["a", "c"]
 
     @promise("QU04", "ER08")
+    @refuses(Capability.JSON_PATHS)
     def test_paths_are_refused_where_they_are_not_declared(self, subject: Subject) -> None:
         """A driver that cannot look into documents says so, and never answers as if nothing matched."""
         store = subject.open()

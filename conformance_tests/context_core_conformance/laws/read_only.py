@@ -20,6 +20,7 @@ from context_core import (
 from context_core.records import BatchRequest, DeleteRequest, SaveRequest
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import a_context
+from context_core_conformance.skipping import refuses, skip_undeclared
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, everything, record_of
 
@@ -106,7 +107,7 @@ class ReadOnlyLaws:
             with contextlib.suppress(PersistenceError):
                 assert subject.open_read_only().search_contexts() == []
         except ConfigurationError:
-            pytest.skip(f"the backend does not declare the capability {Capability.READ_ONLY.value!r}")
+            skip_undeclared(Capability.READ_ONLY)
         assert files_of(tmp_path) == before
 
     @promise("ER06", "CO04")
@@ -144,6 +145,7 @@ class ReadOnlyLaws:
                 backend.batch(BatchRequest(operations=[operation]))
 
     @promise("ER06", "ER08")
+    @refuses(Capability.READ_ONLY)
     def test_read_only_is_refused_where_it_is_not_declared(self, subject: Subject) -> None:
         """A driver that could write all the same does not take the option."""
         if Capability.READ_ONLY in subject.capabilities:

@@ -1,0 +1,99 @@
+"""`context-core conformance`: the suite as a command. Needs the extra `cli` beside `conformance`.
+
+The command line finds it by the entry-point group `context_core.commands`, as it would find a stranger's: the core
+names no suite, and imports none before somebody asks for it.
+"""
+
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+
+from context_core import ConfigurationError
+from context_core_conformance.promises import PROMISES
+from context_core_conformance.report import html, json_format, junit
+from context_core_conformance.report.results import EXIT_CODES, Run
+from context_core_conformance.report.running import Order, run
+from context_core_conformance.report.targets import Target, parse_target
+from context_core_conformance.report.terminal import Bar, show
+
+WRITERS: Final[dict[str, Callable[[Run, Target], bytes]]] = {
+    "json": lambda result, target: json_format.to_json(result, target).encode(),
+    "junit": junit.to_junit,
+    "html": lambda result, target: html.to_html(result, target).encode(),
+}
+
+_file: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+@click.command()
+@click.argument("target")
+@click.option("--json", "json_file", type=_file, help="Write the report as JSON.")
+@click.option("--junit", "junit_file", type=_file, help="Write the report as JUnit XML.")
+@click.option("--html", "html_file", type=_file, help="Write the report as one page of HTML.")
+@click.option("--seed", type=click.IntRange(0), help="Repeat the generated laws of the run that had this seed.")
+@click.option("--promise", "promises", multiple=True, metavar="ID", help="Only the laws of this promise; repeatable.")
+@click.option(
+    "--law-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=300.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="A law that takes longer counts as broken, and ends the run.",
+)
+@click.pass_context
+def conformance(  # noqa: PLR0913  # one a name of the command line
+    context: click.Context,
+    *,
+    target: str,
+    json_file: Path | None,
+    junit_file: Path | None,
+    html_file: Path | None,
+    seed: int | None,
+    promises: tuple[str, ...],
+    law_timeout: float,
+) -> None:
+    r"""Check which promises a driver keeps.
+
+    TARGET is the URL of its stores, in which {tmp_path} stands for a fresh folder or {unique} for a fresh name, as in
+    'sqlite:///{tmp_path}/store.db'; or a test class that subclasses BackendContract, as in my_package.tests:TestMine.
+
+    \b
+    Exit codes:
+      0  every promise that was asked about held, or was refused as declared
+      1  a promise is broken
+      2  the command was called wrongly, or an extra is not installed
+      3  the backend does not open, nothing ran, or the run did not reach its end
+    """
+    try:
+        checked = parse_target(target)
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from error
+    unknown = sorted(set(promises) - PROMISES.keys())
+    if unknown:
+        raise click.UsageError(f"there is no promise {', '.join(unknown)}; they are {', '.join(PROMISES)}")
+    console = Console(highlight=False)
+    order = Order(
+        target=checked,
+        seed=secrets.randbelow(10**6) if seed is None else seed,
+        promises=promises,
+        law_timeout_s=law_timeout,
+    )
+    with Bar(console) as bar:
+        result = run(order, bar)
+    show(console, result, checked)
+    for form, file in {"json": json_file, "junit": junit_file, "html": html_file}.items():
+        if file is not None:
+            _write(file, WRITERS[form](result, checked))
+    context.exit(EXIT_CODES[result.verdict])
+
+
+def _write(file: Path, content: bytes) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+    except OSError as error:
+        raise click.FileError(str(file), hint=error.strerror) from error
