@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from context_core_benchmarks import crowds, footprint, reading, results, sizes, writing
+from context_core_benchmarks import crowds, footprint, growth, reading, results, sizes, writing
 from context_core_benchmarks.comparing import TOLERANCE, misses
 from context_core_benchmarks.harness import Line
 from context_core_benchmarks.sides import open_sides
@@ -26,20 +26,30 @@ def measure(folder: Path, rounds: int) -> Iterator[Line]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure, print one table, and write JSON."""
+    """Measure every verb but growth beside the floor, and print one table."""
     with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-        lines = []
-        for line in measure(Path(folder), options.rounds):
-            print(f"measured {line.name}", file=sys.stderr)
-            lines.append(line)
+        _report("run", measure(Path(folder), options.rounds), options.json)
+
+
+def grow(options: argparse.Namespace) -> None:
+    """Measure saves and loads while a store grows to a million versions."""
+    with tempfile.TemporaryDirectory(dir=options.directory) as folder:
+        _report("growth", growth.lines(Path(folder), options.rounds), options.json)
+
+
+def _report(measured_by: str, measured: Iterator[Line], path: Path | None) -> None:
+    lines = []
+    for line in measured:
+        print(f"measured {line.name}", file=sys.stderr)
+        lines.append(line)
     print(results.table(lines))
-    if options.json is not None:
-        results.write(results.Results(measured_by="run", lines=tuple(lines)), options.json)
+    if path is not None:
+        results.write(results.Results(measured_by=measured_by, lines=tuple(lines)), path)
 
 
 def compare(options: argparse.Namespace) -> None:
     """Fail where a run misses a goal."""
-    missed = list(misses(results.read(options.results), options.tolerance))
+    missed = list(misses(results.read(options.results, results.Results), options.tolerance))
     if missed:
         sys.exit("\n".join(missed))
     print("every goal is met")
@@ -50,11 +60,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m context_core_benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
 
-    runs = commands.add_parser("run", help=run.__doc__)
-    runs.add_argument("--rounds", type=int, default=2_000, help="how often the quick verbs are timed")
-    runs.add_argument("--directory", type=Path, help="where the databases lie; a temporary folder by default")
-    runs.add_argument("--json", type=Path, help="write the figures there too")
-    runs.set_defaults(command=run)
+    for name, command, rounds in (("run", run, 2_000), ("growth", grow, 2_000)):
+        measures = commands.add_parser(name, help=command.__doc__)
+        measures.add_argument("--rounds", type=int, default=rounds, help="how often the quick verbs are timed")
+        measures.add_argument("--directory", type=Path, help="where the databases lie; a temporary folder by default")
+        measures.add_argument("--json", type=Path, help="write the figures there too")
+        measures.set_defaults(command=command)
 
     compares = commands.add_parser("compare", help=compare.__doc__)
     compares.add_argument("results", type=Path, help="the JSON of a run")

@@ -71,7 +71,7 @@ _CHANGED_SHARE: Final = 0.01
 
 
 def a_context(workflow_id: str, size_bytes: int, number: int = 0) -> WorkflowContext:
-    """A context whose document has about *size_bytes*: half of it decisions, the rest artifacts and metadata.
+    """A context whose document has about *size_bytes*: two thirds decisions, the rest the paths of artifacts.
 
     *number* decides the fields that queries look at, so that a few hundred of them spread as they do in a real store.
     """
@@ -99,10 +99,10 @@ def a_context(workflow_id: str, size_bytes: int, number: int = 0) -> WorkflowCon
             "files": source.randrange(40),
             "is_final": source.random() < 0.5,
         }
-        artifact = f"docs/features/{context.feature}/{_words(source, 2).replace(' ', '/')}.md"
+        made = [_path(source, context) for _ in range(2)]
         decisions[f"{source.getrandbits(28):07x}"] = decision
-        artifacts.append(artifact)
-        size += len(orjson.dumps(decision)) + len(artifact) + 14
+        artifacts += made
+        size += len(orjson.dumps(decision)) + len(orjson.dumps(made)) + 10
     return attrs.evolve(context, decisions=decisions, artifacts=artifacts)
 
 
@@ -153,7 +153,8 @@ def lifelike(workflows: int = 300) -> Iterator[WorkflowContext]:
     source = random.Random("lifelike")
     living: list[WorkflowContext] = []
     for number in range(workflows):
-        started = attrs.evolve(a_context(f"lifelike-{number}", 500, number), status=Status.RUNNING)
+        size = min(round(source.lognormvariate(7.2, 0.8)), 30_000)
+        started = attrs.evolve(a_context(f"lifelike-{number}", size, number), status=Status.RUNNING)
         living.append(started)
         yield started
         for place, context in enumerate(living):
@@ -163,12 +164,24 @@ def lifelike(workflows: int = 300) -> Iterator[WorkflowContext]:
                     f"{source.getrandbits(28):07x}", {"type": "feat", "scope": _words(source, 1), "files": 3}
                 )
                 for _ in range(min(round(source.expovariate(0.05)), 200)):
-                    grown = grown.add_artifact(f"docs/{context.feature}/{_words(source, 2).replace(' ', '/')}.md")
+                    grown = grown.add_artifact(_path(source, context))
                 if source.random() < 0.4:
                     grown = grown.transition_phase(source.choice(PHASES), at=at)
                 living[place] = grown = grown.copy_with(updated_at=at)
                 yield grown
         living = [context for context in living if source.random() < 0.6]
+
+
+def _path(source: random.Random, context: WorkflowContext) -> str:
+    """Invent an artifact: files of one feature lie near each other."""
+    epic, story = context.epic_num, source.randrange(1, 30)
+    return source.choice(
+        (
+            f"docs/features/{context.feature}/stories/epic-{epic}/story-{epic}.{story}.md",
+            f"src/{context.feature}/{_words(source, 1)}.py",
+            f"tests/{context.feature}/test_{_words(source, 1)}.py",
+        )
+    )
 
 
 def _words(source: random.Random, count: int) -> str:

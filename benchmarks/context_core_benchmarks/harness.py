@@ -8,7 +8,7 @@ like a difference: it serves the test suite, and is no use for a ratio.
 import gc
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -80,26 +80,51 @@ def interleave(  # noqa: PLR0913  # two ways and how to run them, all but the wa
     Raises:
         ValueError: They do not do the same work.
     """
+    ways = {"floor": floor, "ours": ours}
+
+    def compare(results: Mapping[str, Any]) -> None:
+        expected, given = plain(results["floor"]), plain(results["ours"])
+        if agree and expected != given:
+            raise ValueError(f"{name}: the floor gave {expected!r:.200}, and ours {given!r:.200}")
+
+    times_us = in_turn(ways, rounds=rounds, prepare=prepare, check=compare)
+    return line_of(name, times_us["floor"], times_us["ours"])
+
+
+def in_turn(
+    ways: Mapping[str, Step],
+    *,
+    rounds: int,
+    prepare: Callable[[int], None] | None = None,
+    check: Callable[[Mapping[str, Any]], None] | None = None,
+) -> dict[str, list[float]]:
+    """Run all *ways* in turn, *rounds* times after a tenth of warm-up; return their times in microseconds.
+
+    Who goes first changes from round to round. *check* gets what they returned in each round of the warm-up.
+    """
+    names = list(ways)
     warm_up = max(rounds // 10, 1)
     for number in range(warm_up):
         if prepare is not None:
             prepare(number)
-        expected, given = plain(floor(number)), plain(ours(number))
-        if agree and expected != given:
-            raise ValueError(f"{name}: the floor gave {expected!r:.200}, and ours {given!r:.200}")
-    times_us: dict[Step, list[float]] = {floor: [], ours: []}
+        results = {name: ways[name](number) for name in names}
+        if check is not None:
+            check(results)
     # What the benchmark itself keeps is not to be walked by the garbage collector, which stays on.
     gc.collect()
     gc.freeze()
+    times_us: dict[str, list[float]] = {name: [] for name in names}
     for number in range(warm_up, warm_up + rounds):
         if prepare is not None:
             prepare(number)
-        for step in (floor, ours) if number % 2 else (ours, floor):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            way = ways[name]
             started = time.perf_counter_ns()
-            step(number)
-            times_us[step].append((time.perf_counter_ns() - started) / 1_000)
+            way(number)
+            times_us[name].append((time.perf_counter_ns() - started) / 1_000)
     gc.unfreeze()
-    return line_of(name, times_us[floor], times_us[ours])
+    return times_us
 
 
 def line_of(name: str, floor_us: Sequence[float], ours_us: Sequence[float]) -> Line:

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import orjson
+from cattrs import BaseValidationError
 from cattrs.preconf.orjson import make_converter
 
 from context_core_benchmarks.goals import GOALS, LIMITS_MS
 from context_core_benchmarks.harness import Line
 
-FORMAT: Final = 1
+T = TypeVar("T")
 _converter: Final = make_converter(forbid_extra_keys=True)
 
 
@@ -29,28 +30,27 @@ class Results:
     sqlite: str = sqlite3.sqlite_version
     package: str = attrs.field(factory=lambda: version("context-core"))
     measured_on: str = attrs.field(factory=lambda: f"{datetime.now(UTC):%Y-%m-%d}")
-    format: int = FORMAT
 
     def named(self) -> dict[str, Line]:
         """The lines by name."""
         return {line.name: line for line in self.lines}
 
 
-def write(results: Results, path: Path) -> None:
+def write(results: Any, path: Path) -> None:
     """Write a run as JSON."""
     path.write_bytes(orjson.dumps(_converter.unstructure(results), option=orjson.OPT_INDENT_2) + b"\n")
 
 
-def read(path: Path) -> Results:
+def read(path: Path, kind: type[T]) -> T:
     """Read a run.
 
     Raises:
-        ValueError: The file does not hold one.
+        ValueError: The file does not hold one of this kind.
     """
     try:
-        return _converter.structure(orjson.loads(path.read_bytes()), Results)
-    except Exception as error:
-        raise ValueError(f"{path} holds no results of a run") from error
+        return _converter.structure(orjson.loads(path.read_bytes()), kind)
+    except (ValueError, TypeError, LookupError, AttributeError, BaseValidationError) as error:
+        raise ValueError(f"{path} holds no {kind.__name__}") from error
 
 
 HEADINGS: Final = ("", "floor", "ours", "ratio", "goal", "met", "slow tail", "limit")
@@ -91,7 +91,11 @@ def shown(figure: float, unit: str) -> str:
 
 def table(lines: Iterable[Line]) -> str:
     """Render lines in columns, for a terminal."""
-    cells = [HEADINGS, *rows(lines)]
+    return in_columns([HEADINGS, *rows(lines)])
+
+
+def in_columns(cells: Sequence[Sequence[str]]) -> str:
+    """Align cells, the first column to the left."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(

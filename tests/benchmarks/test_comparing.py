@@ -72,15 +72,15 @@ def test_results_survive_being_written(tmp_path):
     """JSON and back."""
     run = a_run()
     results.write(run, tmp_path / "run.json")
-    assert results.read(tmp_path / "run.json") == run
+    assert results.read(tmp_path / "run.json", results.Results) == run
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"lines": []}', '{"measured_by": "run", "lines": [{"name": "save"}]}'])
 def test_what_is_no_run_is_refused(tmp_path, text):
     """A broken file passes no comparison."""
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(ValueError, match="holds no results"):
-        results.read(tmp_path / "run.json")
+    with pytest.raises(ValueError, match="holds no Results"):
+        results.read(tmp_path / "run.json", results.Results)
 
 
 def test_goals_are_ratios_that_something_measures():

@@ -54,7 +54,7 @@ def test_both_ways_run_equally_often_in_turn():
     calls = []
     interleave("turns", lambda _: calls.append("floor"), lambda _: calls.append("ours"), rounds=4)
     timed = calls[2:]
-    assert timed == ["floor", "ours", "ours", "floor"] * 2
+    assert timed in (["floor", "ours", "ours", "floor"] * 2, ["ours", "floor", "floor", "ours"] * 2)
 
 
 def test_the_floor_is_durable_and_finds_by_index(sides):
