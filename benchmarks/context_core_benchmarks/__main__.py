@@ -6,9 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from context_core_benchmarks import crowds, footprint, growth, reading, results, sizes, writing
+from context_core_benchmarks import crowds, footprint, growth, page, reading, results, sizes, writing
 from context_core_benchmarks.comparing import TOLERANCE, misses
 from context_core_benchmarks.harness import Line
+from context_core_benchmarks.machine import this_machine
 from context_core_benchmarks.sides import open_sides
 
 
@@ -26,52 +27,70 @@ def measure(folder: Path, rounds: int) -> Iterator[Line]:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Measure every verb but growth beside the floor, and print one table."""
+    """Measure every verb beside the floor, print one table, and hold it to the goals."""
     with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-        _report("run", measure(Path(folder), options.rounds), options.json)
+        _report("run", Path(folder), measure(Path(folder), options.rounds), options)
 
 
 def grow(options: argparse.Namespace) -> None:
-    """Measure saves and loads while a store grows to a million versions."""
+    """Measure saves and loads while a store grows to a million versions, and hold them to the goals."""
     with tempfile.TemporaryDirectory(dir=options.directory) as folder:
-        _report("growth", growth.lines(Path(folder), options.rounds), options.json)
+        _report("growth", Path(folder), growth.lines(Path(folder), options.rounds), options)
 
 
-def _report(measured_by: str, measured: Iterator[Line], path: Path | None) -> None:
+def _report(measured_by: str, folder: Path, measured: Iterator[Line], options: argparse.Namespace) -> None:
+    machine = this_machine(folder)
     lines = []
     for line in measured:
         print(f"measured {line.name}", file=sys.stderr)
         lines.append(line)
-    print(results.table(lines))
-    if path is not None:
-        results.write(results.Results(measured_by=measured_by, lines=tuple(lines)), path)
+    print(f"{machine}\n\n{results.table(lines)}\n")
+    if machine.warning is not None:
+        print(f"{machine.warning}\n")
+    found = results.Results(measured_by=measured_by, machine=machine, lines=tuple(lines))
+    if options.json is not None:
+        results.write(found, options.json)
+    _judge(found, options.tolerance)
 
 
-def compare(options: argparse.Namespace) -> None:
-    """Fail where a run misses a goal."""
-    missed = list(misses(results.read(options.results, results.Results), options.tolerance))
+def _judge(found: results.Results, tolerance: float) -> None:
+    missed = list(misses(found, tolerance))
     if missed:
         sys.exit("\n".join(missed))
     print("every goal is met")
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Fail where the results of a run miss a goal."""
+    _judge(results.read(options.results, results.Results), options.tolerance)
+
+
+def render(options: argparse.Namespace) -> None:
+    """Make the tables and figures of docs/performance.md anew from benchmarks/results."""
+    del options
+    # Only this command needs the library that draws.
+    from context_core_benchmarks import figures  # noqa: PLC0415
+
+    page.PAGE.write_text(page.render(page.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(*[page.PAGE, *figures.draw()], sep="\n")
 
 
 def main() -> None:
     """Read the command line, and do it."""
     parser = argparse.ArgumentParser(prog="python -m context_core_benchmarks", description=__doc__)
     commands = parser.add_subparsers(required=True)
-
-    for name, command, rounds in (("run", run, 2_000), ("growth", grow, 2_000)):
+    for name, command in (("run", run), ("growth", grow)):
         measures = commands.add_parser(name, help=command.__doc__)
-        measures.add_argument("--rounds", type=int, default=rounds, help="how often the quick verbs are timed")
+        measures.add_argument("--rounds", type=int, default=2_000, help="how often the quick verbs are timed")
         measures.add_argument("--directory", type=Path, help="where the databases lie; a temporary folder by default")
-        measures.add_argument("--json", type=Path, help="write the figures there too")
+        measures.add_argument("--json", type=Path, help="write the results there too")
         measures.set_defaults(command=command)
-
     compares = commands.add_parser("compare", help=compare.__doc__)
     compares.add_argument("results", type=Path, help="the JSON of a run")
-    compares.add_argument("--tolerance", type=float, default=TOLERANCE, help="the share of a goal that counts as noise")
     compares.set_defaults(command=compare)
-
+    for judges in commands.choices.values():
+        judges.add_argument("--tolerance", type=float, default=TOLERANCE, help="the share of a goal that is noise")
+    commands.add_parser("render", help=render.__doc__).set_defaults(command=render)
     options = parser.parse_args()
     options.command(options)
 

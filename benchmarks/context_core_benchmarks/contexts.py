@@ -3,6 +3,7 @@
 Everything is drawn from a seed, so that two runs store the same bytes.
 """
 
+import functools
 import json
 import os
 import random
@@ -104,6 +105,29 @@ def a_context(workflow_id: str, size_bytes: int, number: int = 0) -> WorkflowCon
         artifacts += made
         size += len(orjson.dumps(decision)) + len(orjson.dumps(made)) + 10
     return attrs.evolve(context, decisions=decisions, artifacts=artifacts)
+
+
+def alike(number: int, size_bytes: int, turn: int = 0) -> WorkflowContext:
+    """One of few documents, under an id of its own: a million new ones would take longer to invent than to store.
+
+    Ids are random, as engines make them: those of neighbours in time lie far apart in an index. *turn* tells the
+    versions of one workflow apart.
+    """
+    documents = _documents(size_bytes)
+    context = documents[number % len(documents)]
+    created_at = START + timedelta(seconds=number)
+    return attrs.evolve(
+        context,
+        workflow_id=f"{random.Random(number).getrandbits(128):032x}",
+        metadata={**context.metadata, "turn": turn},
+        created_at=created_at,
+        updated_at=created_at + timedelta(minutes=turn),
+    )
+
+
+@functools.cache
+def _documents(size_bytes: int) -> list[WorkflowContext]:
+    return [a_context(f"alike-{number}", size_bytes, number) for number in range(500)]
 
 
 def changing(workflow_id: str, size_bytes: int, versions: int, number: int = 0) -> Iterator[WorkflowContext]:

@@ -57,6 +57,7 @@ def _line(name: str, runs: dict[str, list[_Run]], *, worst_of_all: bool) -> Line
         worst_ms=times["ours"][place],
         ratios=tuple(ours / floor for floor, ours in zip(rates["floor"], rates["ours"], strict=True)),
         failed=failed["ours"],
+        unrest=max(rates["floor"]) / statistics.median(rates["floor"]),
         note=f"worst save {times['ours'][-1]:.0f} ms, the floor's {times['floor'][-1]:.0f} ms"
         + (f"; {failed['floor']} of the floor's saves failed" if failed["floor"] else ""),
     )

@@ -3,6 +3,7 @@
 Each figure comes from fresh interpreters, since both leave their traces.
 """
 
+import os
 import statistics
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Final
 
 import orjson
 
-from context_core_benchmarks.contexts import a_context
+from context_core_benchmarks.contexts import alike
 from context_core_benchmarks.harness import Line
 from context_core_benchmarks.sides import open_sides
 
@@ -64,7 +65,7 @@ def _stream(folder: Path, streamed: int) -> Line:
     with open_sides(folder) as sides:
         for start in range(0, streamed, 1_000):
             end = min(start + 1_000, streamed)
-            sides.save_both([a_context(f"streamed-{number}", 1_024, number) for number in range(start, end)])
+            sides.save_both([alike(number, 1_024) for number in range(start, end)])
     grown_mb = {}
     for side in ("floor", "ours"):
         count, grown = _python(_STREAM, str(folder), side).split()
@@ -91,5 +92,8 @@ def _resident_kb(field: str) -> int:
 
 
 def _python(code: str, *arguments: str) -> str:
+    """Run code in a fresh interpreter that finds this package too, and return what it printed."""
+    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout

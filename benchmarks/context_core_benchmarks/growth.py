@@ -2,14 +2,12 @@
 
 import random
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
-from context_core import WorkflowContext
-from context_core_benchmarks.contexts import a_context
+from context_core_benchmarks.contexts import alike
 from context_core_benchmarks.harness import Line, interleave
 from context_core_benchmarks.sides import Sides, open_sides
 
@@ -41,38 +39,16 @@ def _grow(sides: Sides, before: int, after: int) -> None:
     for turn in range(VERSIONS_EACH):
         for start in range(numbers.start, numbers.stop, _BATCH):
             batch = range(start, min(start + _BATCH, numbers.stop))
-            sides.save_both([_a_version(number, turn) for number in batch])
-
-
-def _a_version(number: int, turn: int) -> WorkflowContext:
-    """One of few documents under an id of its own: a million new ones would take longer to invent than to store."""
-    alike = number % len(_DOCUMENTS)
-    context = _DOCUMENTS[alike]
-    created_at = context.created_at + timedelta(seconds=number - alike)
-    return attrs.evolve(
-        context,
-        workflow_id=_id(number),
-        metadata={**context.metadata, "turn": turn},
-        created_at=created_at,
-        updated_at=created_at + timedelta(minutes=turn),
-    )
-
-
-def _id(number: int) -> str:
-    """An id as engines make them: those of neighbours in time lie far apart in an index."""
-    return f"{random.Random(number).getrandbits(128):032x}"
-
-
-_DOCUMENTS: Final = [a_context(f"alike-{number}", SIZE_BYTES, number) for number in range(500)]
+            sides.save_both([alike(number, SIZE_BYTES, turn) for number in batch])
 
 
 def _stage(small: Sides, large: Sides, stage: int, rounds: int) -> Iterator[Line]:
     source = random.Random(stage)
     many = rounds + rounds // 10 + 1
     picks = [(source.randrange(SMALL // VERSIONS_EACH), source.randrange(stage // VERSIONS_EACH)) for _ in range(many)]
-    contexts = [[_a_version(number, VERSIONS_EACH + turn) for number in pair] for turn, pair in enumerate(picks)]
+    contexts = [[alike(number, SIZE_BYTES, VERSIONS_EACH + turn) for number in pair] for turn, pair in enumerate(picks)]
     fields = [[context.to_dict() for context in pair] for pair in contexts]
-    ids = [[_id(number) for number in pair] for pair in picks]
+    ids = [[context.workflow_id for context in pair] for pair in contexts]
 
     def line(verb: str, ours: Any, floor: Any) -> Line:
         in_small, in_large = 0, 1

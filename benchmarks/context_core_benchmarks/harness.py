@@ -6,6 +6,7 @@ like a difference: it serves the test suite, and is no use for a ratio.
 """
 
 import gc
+import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,9 @@ Step = Callable[[int], Any]
 _BLOCKS: Final = 10
 """A run is cut into so many parts, each with a ratio of its own, to see how steady it is."""
 
+RESTLESS: Final = 1.6
+"""An idle machine stays below 1.3, saves included, whose syncs vary most; one that is shared goes to 3 and beyond."""
+
 
 @attrs.frozen(kw_only=True)
 class Line:
@@ -32,6 +36,8 @@ class Line:
         ratios: Ours to the floor's in consecutive parts of the run; their spread is the noise within it.
         is_absolute: The goal is about our figure itself, not about its ratio to the floor's.
         failed: How many of our calls failed; any is too many.
+        unrest: How much slower the floor mostly was than at its best. Neighbours add the same waits to both sides, and
+            so bring a ratio towards 1: a restless line cannot be judged, least of all in our favour.
         note: What else was seen.
     """
 
@@ -43,6 +49,7 @@ class Line:
     ratios: tuple[float, ...] = ()
     is_absolute: bool = False
     failed: int = 0
+    unrest: float = 1.0
     note: str = ""
 
     @property
@@ -55,6 +62,11 @@ class Line:
         """The figure that a goal bounds."""
         return self.ours if self.is_absolute else self.ratio
 
+    @property
+    def is_restless(self) -> bool:
+        """Whether the machine was too busy for the ratio to mean anything."""
+        return self.unrest > RESTLESS
+
 
 def interleave(  # noqa: PLR0913  # two ways and how to run them, all but the ways by name
     name: str,
@@ -66,8 +78,6 @@ def interleave(  # noqa: PLR0913  # two ways and how to run them, all but the wa
     agree: bool = True,
 ) -> Line:
     """Run both in turn, *rounds* times after a tenth of warm-up, and compare their medians.
-
-    Whoever goes first alternates, so that neither always finds the caches as the other left them.
 
     Args:
         name: What the line is called.
@@ -100,9 +110,10 @@ def in_turn(
 ) -> dict[str, list[float]]:
     """Run all *ways* in turn, *rounds* times after a tenth of warm-up; return their times in microseconds.
 
-    Who goes first changes from round to round. *check* gets what they returned in each round of the warm-up.
+    Their order is drawn anew for each round, so that none always finds the caches as a certain other left them. *check* gets what they returned in each round of the warm-up.
     """
     names = list(ways)
+    order = random.Random(rounds)
     warm_up = max(rounds // 10, 1)
     for number in range(warm_up):
         if prepare is not None:
@@ -117,8 +128,8 @@ def in_turn(
     for number in range(warm_up, warm_up + rounds):
         if prepare is not None:
             prepare(number)
-        first = number % len(names)
-        for name in names[first:] + names[:first]:
+        order.shuffle(names)
+        for name in names:
             way = ways[name]
             started = time.perf_counter_ns()
             way(number)
@@ -134,6 +145,7 @@ def line_of(name: str, floor_us: Sequence[float], ours_us: Sequence[float]) -> L
         floor=statistics.median(floor_us),
         ours=statistics.median(ours_us),
         worst_ms=percentile(ours_us, 95) / 1_000,
+        unrest=statistics.median(floor_us) / percentile(floor_us, 10),
         ratios=tuple(
             statistics.median(ours) / statistics.median(floor)
             for floor, ours in zip(_in_blocks(floor_us), _in_blocks(ours_us), strict=True)

@@ -1,10 +1,6 @@
 """A run's lines: as a table for people, as JSON for the comparison, the figures and the docs."""
 
-import platform
-import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -15,6 +11,7 @@ from cattrs.preconf.orjson import make_converter
 
 from context_core_benchmarks.goals import GOALS, LIMITS_MS
 from context_core_benchmarks.harness import Line
+from context_core_benchmarks.machine import Machine
 
 T = TypeVar("T")
 _converter: Final = make_converter(forbid_extra_keys=True)
@@ -22,14 +19,11 @@ _converter: Final = make_converter(forbid_extra_keys=True)
 
 @attrs.frozen(kw_only=True)
 class Results:
-    """The lines of one run, and on what they were measured."""
+    """The lines of one run, the command that measured them, and on what."""
 
     measured_by: str
+    machine: Machine
     lines: tuple[Line, ...]
-    python: str = attrs.field(factory=platform.python_version)
-    sqlite: str = sqlite3.sqlite_version
-    package: str = attrs.field(factory=lambda: version("context-core"))
-    measured_on: str = attrs.field(factory=lambda: f"{datetime.now(UTC):%Y-%m-%d}")
 
     def named(self) -> dict[str, Line]:
         """The lines by name."""
@@ -63,7 +57,7 @@ def rows(lines: Iterable[Line]) -> list[Sequence[str]]:
             line.name,
             shown(line.floor, line.unit),
             shown(line.ours, line.unit),
-            f"{line.ratio:.3g}",
+            f"{line.ratio:.3g}{' ?' if line.is_restless else ''}",
             str(GOALS[line.name]) if line.name in GOALS else "",
             _verdict(line),
             "" if line.worst_ms is None else f"{line.worst_ms:,.2f} ms",
@@ -78,6 +72,8 @@ def _verdict(line: Line) -> str:
         return f"{line.failed} FAILED"
     if line.name not in GOALS:
         return ""
+    if line.is_restless:
+        return "?"
     return "yes" if GOALS[line.name].is_met(line.judged) else "NO"
 
 

@@ -6,7 +6,8 @@ import pytest
 from context_core_benchmarks import results
 from context_core_benchmarks.comparing import misses
 from context_core_benchmarks.goals import GOALS, LIMITS_MS
-from context_core_benchmarks.harness import Line
+from context_core_benchmarks.harness import Line, line_of
+from context_core_benchmarks.machine import Machine
 
 
 def a_line(name, judged, **changes):
@@ -17,10 +18,15 @@ def a_line(name, judged, **changes):
     return attrs.evolve(line, **changes)
 
 
-def a_run(**changes):
-    """A run that meets every goal exactly, but for the lines that *changes* name by their place."""
+MACHINE = Machine(
+    measured_on="2025-01-01", package="0.1.0", python="3.11.0", sqlite="3.40.1", processors=2, sync_us=150.0
+)
+
+
+def a_run():
+    """A run that meets every goal exactly."""
     lines = [a_line(name, goal.bound) for name, goal in GOALS.items() if goal.measured_by == "run"]
-    return results.Results(measured_by="run", lines=tuple(lines), **changes)
+    return results.Results(measured_by="run", machine=MACHINE, lines=tuple(lines))
 
 
 def test_a_run_that_meets_its_goals_passes():
@@ -36,7 +42,7 @@ def test_each_goal_is_held(name):
     others = [line for line in a_run().lines if line.name != name and goal.measured_by == "run"]
     if goal.measured_by == "growth":
         others = [a_line(other, 0.1) for other, of in GOALS.items() if of.measured_by == "growth" and other != name]
-    run = results.Results(measured_by=goal.measured_by, lines=(a_line(name, bad), *others))
+    run = results.Results(measured_by=goal.measured_by, machine=MACHINE, lines=(a_line(name, bad), *others))
     (missed,) = misses(run)
     assert missed.startswith(f"{name}: ")
 
@@ -59,6 +65,23 @@ def test_failed_calls_are_a_miss_whatever_the_ratio():
     *others, last = a_run().lines
     run = attrs.evolve(a_run(), lines=(*others, attrs.evolve(last, failed=2)))
     assert list(misses(run)) == [f"{last.name}: 2 failed"]
+
+
+def test_a_restless_line_is_judged_neither_way():
+    """Waits that hit both sides bring every ratio towards 1: a pass would mean nothing."""
+    first, *others = a_run().lines
+    run = attrs.evolve(a_run(), lines=(attrs.evolve(first, unrest=3.0), *others))
+    assert list(misses(run)) == [f"{first.name}: the machine was too busy to tell; measure again"]
+    assert "yes" not in results.table(run.lines[:1])
+
+
+def test_unrest_is_how_far_the_usual_lies_above_the_best():
+    """Times that mostly hold a wait of four milliseconds, and times that never do."""
+    calm = line_of("calm", [200.0, 210.0, 220.0] * 10, [300.0] * 30)
+    busy = line_of("busy", [200.0, 4_000.0, 4_010.0] * 10, [300.0, 4_000.0, 4_010.0] * 10)
+    assert not calm.is_restless
+    assert busy.is_restless
+    assert busy.ratio == 1
 
 
 def test_a_slow_machine_misses_nothing():

@@ -4,6 +4,7 @@ from itertools import product
 
 import pytest
 
+from context_core_benchmarks.machine import this_machine
 from context_core_benchmarks.peers import report
 from context_core_benchmarks.peers.measuring import measure
 from context_core_benchmarks.peers.ours import ByHand, ContextCore
@@ -60,14 +61,22 @@ def test_a_peer_that_does_other_work_is_refused(tmp_path):
         list(measure(tmp_path, [ByHand, Forgetful], rounds=1, workflows=60))
 
 
-def test_the_table_shows_versions_and_dashes():
+def test_the_table_shows_versions_and_dashes(tmp_path):
     """Versions in its head, notes at its foot, and a dash for what a peer lacks."""
     run = report.PeerResults(
         peers={"by hand": ByHand.described(), "bare": Bare.described()},
         notes={"bare": Bare.note},
+        machine=this_machine(tmp_path),
         verbs=(report.Measured(verb="batch", figures={"by hand": 12.5}),),
     )
     table = report.table(run)
     assert f"bare (pytest {pytest.__version__})" in table
     assert "in memory" in table
     assert [row[1] for row in report.cells(run)] == ["batch", "12.5 us", report.NOT_THERE]
+
+
+def test_a_verb_measured_among_busy_neighbours_says_so(tmp_path):
+    """Its figures hold more of their waits than of the peers' work."""
+    busy = report.Measured(verb="save", figures={"bare": 4_000.0}, unrest=3.0)
+    run = report.PeerResults(peers={"bare": "bare"}, notes={}, machine=this_machine(tmp_path), verbs=(busy,))
+    assert report.cells(run)[0] == ("", "save ?")

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 from context_core_benchmarks import results
+from context_core_benchmarks.machine import this_machine
 from context_core_benchmarks.peers import report
 from context_core_benchmarks.peers.measuring import available, measure
 
@@ -20,12 +21,14 @@ def main() -> None:
     kinds = available()
     measured = []
     with tempfile.TemporaryDirectory(dir=options.directory) as folder:
+        machine = this_machine(Path(folder))
         for one in measure(Path(folder), kinds, options.rounds):
             print(f"measured {one.verb}", file=sys.stderr)
             measured.append(one)
     run = report.PeerResults(
         peers={kind.name: kind.described() for kind in kinds},
         notes={kind.name: kind.note for kind in kinds if kind.note},
+        machine=machine,
         verbs=tuple(measured),
     )
     print(report.table(run))

@@ -12,7 +12,7 @@ import attrs
 
 from context_core import WorkflowContext
 from context_core_benchmarks.contexts import a_context, changing
-from context_core_benchmarks.harness import Step, in_turn, plain
+from context_core_benchmarks.harness import Step, in_turn, percentile, plain
 from context_core_benchmarks.peers.peer import CannotError, Peer
 from context_core_benchmarks.peers.report import Measured
 
@@ -134,7 +134,12 @@ def _verb(
             raise ValueError(f"{verb}: the peers give different states")
 
     times_us = in_turn(ways, rounds=rounds, prepare=prepare, check=check)
-    return Measured(verb=verb, figures={name: statistics.median(times) for name, times in times_us.items()})
+    steady = next(iter(times_us.values()))
+    return Measured(
+        verb=verb,
+        figures={name: statistics.median(times) for name, times in times_us.items()},
+        unrest=statistics.median(steady) / percentile(steady, 10),
+    )
 
 
 def _sizes(folder: Path, kinds: Sequence[type[Peer]]) -> Iterator[Measured]:
