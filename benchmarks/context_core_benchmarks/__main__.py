@@ -1,0 +1,99 @@
+"""Measures, and shows or checks what was measured: `python -m context_core_benchmarks --help`."""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from context_core_benchmarks import crowds, footprint, growth, page, reading, results, sizes, writing
+from context_core_benchmarks.comparing import TOLERANCE, misses
+from context_core_benchmarks.harness import Line
+from context_core_benchmarks.machine import this_machine
+from context_core_benchmarks.sides import open_sides
+
+
+def measure(folder: Path, rounds: int) -> Iterator[Line]:
+    """Measure everything but growth; *rounds* is how often the quick verbs are timed."""
+    workflows = min(5 * rounds, 5_000)
+    with open_sides(folder / "writing") as sides:
+        yield from writing.lines(sides, rounds)
+    with open_sides(folder / "reading") as sides:
+        reading.populate(sides, workflows)
+        yield from reading.lines(sides, rounds, workflows)
+    yield from crowds.lines(folder, turns=max(rounds // 200, 2), saves=min(rounds, 200))
+    yield from sizes.lines(folder)
+    yield from footprint.lines(folder / "stream", interpreters=max(rounds // 100, 2))
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure every verb beside the floor, print one table, and hold it to the goals."""
+    with tempfile.TemporaryDirectory(dir=options.directory) as folder:
+        _report("run", Path(folder), measure(Path(folder), options.rounds), options)
+
+
+def grow(options: argparse.Namespace) -> None:
+    """Measure saves and loads while a store grows to a million versions, and hold them to the goals."""
+    with tempfile.TemporaryDirectory(dir=options.directory) as folder:
+        _report("growth", Path(folder), growth.lines(Path(folder), options.rounds), options)
+
+
+def _report(measured_by: str, folder: Path, measured: Iterator[Line], options: argparse.Namespace) -> None:
+    machine = this_machine(folder)
+    lines = []
+    for line in measured:
+        print(f"measured {line.name}", file=sys.stderr)
+        lines.append(line)
+    print(f"{machine}\n\n{results.table(lines)}\n")
+    if machine.warning is not None:
+        print(f"{machine.warning}\n")
+    found = results.Results(measured_by=measured_by, machine=machine, lines=tuple(lines))
+    if options.json is not None:
+        results.write(found, options.json)
+    _judge(found, options.tolerance)
+
+
+def _judge(found: results.Results, tolerance: float) -> None:
+    missed = list(misses(found, tolerance))
+    if missed:
+        sys.exit("\n".join(missed))
+    print("every goal is met")
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Fail where the results of a run miss a goal."""
+    _judge(results.read(options.results, results.Results), options.tolerance)
+
+
+def render(options: argparse.Namespace) -> None:
+    """Make the tables and figures of docs/performance.md anew from benchmarks/results."""
+    del options
+    # Only this command needs the library that draws.
+    from context_core_benchmarks import figures  # noqa: PLC0415
+
+    page.PAGE.write_text(page.render(page.PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(*[page.PAGE, *figures.draw()], sep="\n")
+
+
+def main() -> None:
+    """Read the command line, and do it."""
+    parser = argparse.ArgumentParser(prog="python -m context_core_benchmarks", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    for name, command in (("run", run), ("growth", grow)):
+        measures = commands.add_parser(name, help=command.__doc__)
+        measures.add_argument("--rounds", type=int, default=2_000, help="how often the quick verbs are timed")
+        measures.add_argument("--directory", type=Path, help="where the databases lie; a temporary folder by default")
+        measures.add_argument("--json", type=Path, help="write the results there too")
+        measures.set_defaults(command=command)
+    compares = commands.add_parser("compare", help=compare.__doc__)
+    compares.add_argument("results", type=Path, help="the JSON of a run")
+    compares.set_defaults(command=compare)
+    for judges in commands.choices.values():
+        judges.add_argument("--tolerance", type=float, default=TOLERANCE, help="the share of a goal that is noise")
+    commands.add_parser("render", help=render.__doc__).set_defaults(command=render)
+    options = parser.parse_args()
+    options.command(options)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The peers: libraries that keep the state of workflows too, each behind one small adapter."""
