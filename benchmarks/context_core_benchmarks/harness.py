@@ -23,7 +23,7 @@ _BLOCKS: Final = 10
 """A run is cut into so many parts, each with a ratio of its own, to see how steady it is."""
 
 RESTLESS: Final = 1.6
-"""An idle machine stays below 1.3, saves included, whose syncs vary most; one that is shared goes to 3 and beyond."""
+"""On an idle machine lines stay below 1.5, those of varying work included; one that is shared goes to 3 and beyond."""
 
 
 @attrs.frozen(kw_only=True)
