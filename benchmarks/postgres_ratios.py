@@ -21,9 +21,9 @@ from urllib.parse import quote
 
 import attrs
 import psycopg
-from postgres_floor import Floor
 
 from context_core import ContextPersistence, WorkflowContext
+from postgres_floor import Floor
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 

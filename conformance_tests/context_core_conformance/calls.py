@@ -41,6 +41,7 @@ CALLS: Final[dict[str, Callable[[Store, Path], object]]] = {
     "explain": lambda store, _: store.explain(),
     "prune": lambda store, _: store.prune(),
     "verify": lambda store, _: store.verify(),
+    "migrate": lambda store, _: store.migrate(),
     "backup": lambda store, folder: store.backup(folder / f"{len(list(folder.iterdir()))}.backup"),
 }
 """By name; the folder is for files, and holds `exported.jsonl`, an export of the store."""
@@ -52,6 +53,7 @@ NEEDS: Final = {
     "explain": Capability.EXPLAIN,
     "prune": Capability.PRUNE,
     "verify": Capability.VERIFY,
+    "migrate": Capability.MIGRATE,
     "backup": Capability.BACKUP,
 }
 """The capability without which a call is refused."""
