@@ -20,6 +20,7 @@ from context_core_conformance.laws.history import HistoryLaws
 from context_core_conformance.laws.hooks import HookLaws
 from context_core_conformance.laws.idem import IdempotencyLaws
 from context_core_conformance.laws.lifecycle import LifecycleLaws
+from context_core_conformance.laws.linear import LinearLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
 from context_core_conformance.laws.page import PageLaws
@@ -50,6 +51,7 @@ class BackendContract(
     QueryOrderLaws,
     QueryPathLaws,
     ConcurrencyLaws,
+    LinearLaws,
     EnduranceLaws,
     ErrorLaws,
     LifecycleLaws,
