@@ -13,6 +13,7 @@ from context_core_conformance.laws.batch import BatchLaws
 from context_core_conformance.laws.capability import CapabilityLaws
 from context_core_conformance.laws.cas import CasLaws
 from context_core_conformance.laws.concurrency import ConcurrencyLaws
+from context_core_conformance.laws.crash import CrashLaws
 from context_core_conformance.laws.delete import DeleteLaws
 from context_core_conformance.laws.endurance import EnduranceLaws
 from context_core_conformance.laws.error import ErrorLaws
@@ -52,6 +53,7 @@ class BackendContract(
     QueryPathLaws,
     ConcurrencyLaws,
     LinearLaws,
+    CrashLaws,
     EnduranceLaws,
     ErrorLaws,
     LifecycleLaws,

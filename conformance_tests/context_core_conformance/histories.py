@@ -22,6 +22,8 @@ class Saving:
     label: str
     expected: int | None = attrs.field(default=None, kw_only=True)
     must_exist: bool = attrs.field(default=False, kw_only=True)
+    has_key: bool = attrs.field(default=False, kw_only=True)
+    """Whether its label is its idempotency key too."""
 
     def __str__(self) -> str:
         words = [("update" if self.must_exist else "save"), self.workflow_id, f"as {self.label}"]

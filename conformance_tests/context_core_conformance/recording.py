@@ -51,7 +51,7 @@ class Session:
 
     def __init__(self, store: Store, who: str, tell: Callable[[Call], object] = lambda _: None) -> None:
         self.calls: list[Call] = []
-        self._store = store
+        self.store = store
         self._who = who
         self._tell = tell
         self._count = 0
@@ -62,19 +62,34 @@ class Session:
         return f"{self._who}#{self._count}"
 
     def save(
-        self, workflow_id: str, *, expected: int | None = None, must_exist: bool = False, key: str | None = None
+        self, workflow_id: str, *, expected: int | None = None, must_exist: bool = False, has_key: bool = False
     ) -> Call:
-        """Save new content."""
-        item = Saving(workflow_id, self.label(), expected=expected, must_exist=must_exist)
-        save = self._store.update_context if must_exist else self._store.save_context
-        context = content(workflow_id, item.label)
-        return self.record([item], lambda: (save(context, expected_version=expected, idempotency_key=key),))
+        """Save new content, with its label as idempotency key where it *has_key*."""
+        item = Saving(workflow_id, self.label(), expected=expected, must_exist=must_exist, has_key=has_key)
+        return self.record([item], lambda: (self._saved(item),))
+
+    def save_again(self, call: Call) -> Call:
+        """Repeat an interrupted save that had a key. The record is that of one save, which began when the first did."""
+        (item,) = call.items
+        if not (isinstance(item, Saving) and item.has_key):
+            raise ValueError(f"{item} has no key: to repeat it would be another save")
+        self.record(call.items, lambda: (self._saved(item),))
+        self.calls[-1] = attrs.evolve(self.calls[-1], began_ns=call.began_ns)
+        return self.calls[-1]
+
+    def _saved(self, item: Saving) -> int:
+        save = self.store.update_context if item.must_exist else self.store.save_context
+        return save(
+            content(item.workflow_id, item.label),
+            expected_version=item.expected,
+            idempotency_key=item.label if item.has_key else None,
+        )
 
     def delete(self, workflow_id: str, *, expected: int) -> Call:
         """Delete the workflow if its head is *expected*."""
         return self.record(
             [Deleting(workflow_id, expected=expected)],
-            lambda: (self._store.delete_context(workflow_id, expected_version=expected),),
+            lambda: (self.store.delete_context(workflow_id, expected_version=expected),),
         )
 
     def batch(self, items: Iterable[Writing]) -> Call:
@@ -86,7 +101,7 @@ class Session:
             else Delete(item.workflow_id, expected_version=item.expected)
             for item in items
         ]
-        return self.record(items, lambda: tuple(self._store.batch(operations)))
+        return self.record(items, lambda: tuple(self.store.batch(operations)))
 
     def load(self, workflow_id: str, version: int | None = None) -> Call:
         """Load the head, or exactly *version*."""
@@ -97,7 +112,7 @@ class Session:
         names = list(workflow_ids)
 
         def load() -> tuple[Result, ...]:
-            found = {context.workflow_id: seen(context) for context in self._store.load_contexts(names)}
+            found = {context.workflow_id: seen(context) for context in self.store.load_contexts(names)}
             return tuple(found.get(name) for name in names)
 
         return self.record([Loading(name) for name in names], load)
@@ -124,7 +139,7 @@ class Session:
     def prune(self, keep_last: int, batch_size: int) -> Call:
         """Remove old versions, in transactions of *batch_size*."""
         return self.record(
-            [Pruning(keep_last)], lambda: (self._store.prune(keep_last=keep_last, batch_size=batch_size).count,)
+            [Pruning(keep_last)], lambda: (self.store.prune(keep_last=keep_last, batch_size=batch_size).count,)
         )
 
     def record(self, items: Iterable[Item], action: Callable[[], tuple[Result, ...]]) -> Call:
@@ -155,12 +170,12 @@ class Session:
 
     def _loaded(self, workflow_id: str, version: int | None) -> Seen | None:
         try:
-            return seen(self._store.load_context(workflow_id, version=version))
+            return seen(self.store.load_context(workflow_id, version=version))
         except ContextNotFoundError:
             return None
 
     def _listed(self, workflow_id: str) -> tuple[Seen, ...]:
-        return tuple(Seen(header.version, header.feature) for header in self._store.history(workflow_id))
+        return tuple(Seen(header.version, header.feature) for header in self.store.history(workflow_id))
 
 
 def seen(context: WorkflowContext) -> Seen:

@@ -1,10 +1,10 @@
 """What racers do to a few workflows at once, so that a recorded history of it is worth judging."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from context_core import ContextPersistence
+from context_core import Capability, ContextPersistence
 from context_core_conformance.histories import Call, Deleting, Outcome, Saving, Seen, Writing
 from context_core_conformance.racing import Start
 from context_core_conformance.recording import Session
@@ -16,11 +16,48 @@ EXPECTED_REFUSALS: Final = frozenset({"", "VersionConflictError", "ContextNotFou
 """What a racer may be told. No lock, no failed serialization, no engine's own words."""
 
 
+RACING: Final[Mapping[str, int]] = {
+    "save": 4,
+    "compare_and_save": 5,
+    "update": 1,
+    "load": 5,
+    "load_old": 2,
+    "load_many": 4,
+    "list": 1,
+    "delete": 1,
+    "renew": 1,
+    "batch": 3,
+}
+"""How often a racer does what, where all that counts is who comes first."""
+
+WRITING: Final[Mapping[str, int]] = {
+    "save": 4,
+    "save_with_key": 4,
+    "compare_and_save": 4,
+    "delete": 1,
+    "renew": 2,
+    "batch": 4,
+    "prune": 1,
+}
+"""How often, where all that counts is what is written."""
+
+NEEDS: Final = {"save_with_key": Capability.IDEMPOTENCY, "prune": Capability.PRUNE}
+"""What a racer leaves out on a store that does not declare the capability."""
+
+
 class Racer:
     """Does one random thing after the other, guided by what it last saw."""
 
-    def __init__(self, session: Session, seed: object, workflows: Sequence[str] = WORKFLOWS) -> None:
+    def __init__(
+        self,
+        session: Session,
+        seed: object,
+        workflows: Sequence[str] = WORKFLOWS,
+        weights: Mapping[str, int] = RACING,
+    ) -> None:
         self._session = session
+        able = session.store.describe().capabilities
+        self._weights = {action: weight for action, weight in weights.items() if NEEDS.get(action) in {None, *able}}
         self._rng = random.Random(repr(seed))  # noqa: S311  # variety, not secrecy
         self._workflows = workflows
         self._heads = dict.fromkeys(workflows, 0)
@@ -33,13 +70,17 @@ class Racer:
 
     def step(self) -> None:
         """Do one thing."""
-        (action,) = self._rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
+        (action,) = self._rng.choices(list(self._weights), list(self._weights.values()))
         workflow_id = self._rng.choice(self._workflows)
         call: Call = getattr(self, f"_{action}")(workflow_id)
         self._learn(call)
 
     def _save(self, workflow_id: str) -> Call:
         return self._session.save(workflow_id)
+
+    def _save_with_key(self, workflow_id: str) -> Call:
+        """The key is the label, so that whoever knows the call can repeat it."""
+        return self._session.save(workflow_id, has_key=True)
 
     def _compare_and_save(self, workflow_id: str) -> Call:
         return self._session.save(workflow_id, expected=self._heads[workflow_id])
@@ -66,6 +107,10 @@ class Racer:
         """Delete and save in one batch: the save tells which version was deleted."""
         return self._session.batch([Deleting(workflow_id), Saving(workflow_id, self._session.label())])
 
+    def _prune(self, _: str) -> Call:
+        """In many small transactions."""
+        return self._session.prune(keep_last=self._rng.randint(1, 3), batch_size=self._rng.randint(1, 3))
+
     def _batch(self, _: str) -> Call:
         """Write several workflows, in any order, one of them perhaps only if it is as it was last seen."""
         items: list[Writing] = [Saving(name, self._session.label()) for name in self._shuffled()]
@@ -89,21 +134,6 @@ class Racer:
                     self._heads[item.workflow_id] = result
                 elif isinstance(result, Seen) and hasattr(item, "workflow_id"):
                     self._heads[item.workflow_id] = max(self._heads[item.workflow_id], result.version)
-
-
-_WEIGHTS: Final = {
-    "save": 4,
-    "compare_and_save": 5,
-    "update": 1,
-    "load": 5,
-    "load_old": 2,
-    "load_many": 4,
-    "list": 1,
-    "delete": 1,
-    "renew": 1,
-    "batch": 3,
-}
-"""How often a racer does what."""
 
 
 def skirmish(start: Start, number: int, url: str, turns: int) -> list[Call]:
