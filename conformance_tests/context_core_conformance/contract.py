@@ -22,6 +22,7 @@ from context_core_conformance.laws.hooks import HookLaws
 from context_core_conformance.laws.idem import IdempotencyLaws
 from context_core_conformance.laws.lifecycle import LifecycleLaws
 from context_core_conformance.laws.linear import LinearLaws
+from context_core_conformance.laws.long_history import LongHistoryLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
 from context_core_conformance.laws.page import PageLaws
@@ -61,6 +62,7 @@ class BackendContract(
     CapabilityLaws,
     PageLaws,
     HistoryLaws,
+    LongHistoryLaws,
     MixedBatchLaws,
     RestoreLaws,
     RetentionLaws,
