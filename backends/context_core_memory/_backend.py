@@ -1,6 +1,8 @@
 """A backend that keeps everything in this process, and checks that the core keeps its side of the contract."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final, Self
 
@@ -95,16 +97,14 @@ class MemoryBackend(ContextBackend):
     def load(self, request: LoadRequest) -> list[StoredDocument]:
         """Look each id up, under one lock."""
         check_load(request)
-        state = self._open().state
-        with state.lock:
+        with self._reading() as state:
             found = (_pick(state.versions(workflow_id), request) for workflow_id in request.workflow_ids)
             return [version.document for version in found if version is not None]
 
     def version(self, request: VersionRequest) -> Selection:
         """List one history, or walk all of them for a story."""
         check_page(request)
-        state = self._open().state
-        with state.lock:
+        with self._reading() as state:
             versions = _versions_of(state, request.of)
         if request.want is Want.COUNT:
             return Selection(count=len(versions))
@@ -121,8 +121,7 @@ class MemoryBackend(ContextBackend):
     def query(self, request: QueryRequest) -> Selection:
         """Evaluate every head: this driver has no index, and no other meaning than the evaluator's."""
         check_page(request)
-        state = self._open().state
-        with state.lock:
+        with self._reading() as state:
             if request.want is Want.TOMBSTONES:
                 gone = sorted(state.tombstones.keys() - state.histories.keys())
                 return Selection(tombstones=tuple(state.tombstones[workflow_id] for workflow_id in gone))
@@ -154,8 +153,7 @@ class MemoryBackend(ContextBackend):
 
     def verify(self) -> VerifyReport:
         """Count what is there: nothing can be damaged here but by this process itself."""
-        state = self._open().state
-        with state.lock:
+        with self._reading() as state:
             return VerifyReport(
                 checked_versions=sum(len(history.versions) for history in state.histories.values()), damages=()
             )
@@ -163,8 +161,8 @@ class MemoryBackend(ContextBackend):
     def snapshot(self) -> ContextBackend:
         """Give a copy that nobody writes to."""
         view = MemoryBackend(clock=self._clock)
-        state = self._open().state
-        view._store.state = state.draft(state.histories)
+        with self._reading() as state:
+            view._store.state = state.draft(state.histories)
         view._is_read_only = True
         return view
 
@@ -187,6 +185,13 @@ class MemoryBackend(ContextBackend):
         if self._is_closed:
             raise BackendClosedError
         return store
+
+    @contextmanager
+    def _reading(self) -> Iterator[State]:
+        """The state of one moment."""
+        store = self._open()
+        with store.state.lock:
+            yield store.state
 
     def _open_for_writing(self) -> _Store:
         if self._is_read_only and not self._is_closed:

@@ -36,11 +36,12 @@ class State:
     """Histories and tombstones. Each method changes one reference last, so that an interrupt leaves all or nothing.
 
     Whoever reads holds `lock`; a writer holds it only while it changes something, so that readers never wait for a
-    long write (CO03).
+    long write (CO03). A draft has the lock of its original, since they share the histories that it does not change:
+    whoever holds it sees one moment of all of them, as long as it looks for the state only then (BA04).
     """
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
         self.histories: dict[str, History] = {}
         self.tombstones: dict[str, Tombstone] = {}
 
@@ -73,6 +74,7 @@ class State:
     def draft(self, workflow_ids: Iterable[str] = ()) -> "State":
         """A copy to work on: changes to the named workflows do not show in this one."""
         draft = State()
+        draft.lock = self.lock
         with self.lock:
             draft.histories = dict(self.histories)
             draft.tombstones = dict(self.tombstones)

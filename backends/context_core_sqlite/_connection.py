@@ -3,6 +3,7 @@
 import os
 import random
 import sqlite3
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -25,6 +26,9 @@ MAX_IDLE_READERS: Final = 8
 
 CACHED_STATEMENTS: Final = 256
 """Prepared statements kept by each connection: preparing costs as much as running one."""
+
+FORK_PATIENCE_S: Final = 10.0
+"""How long a fork waits for reads under way."""
 
 SHORTEST_PAUSE_S: Final = 0.0005
 LONGEST_PAUSE_S: Final = 0.002
@@ -91,6 +95,9 @@ class Connections:
         self._writer: sqlite3.Connection | None = None
         self._writer_identity: tuple[int, int] | None = None
         self._idle: list[sqlite3.Connection] = []
+        self._at_work: list[None] = []  # one for each read under way
+        self._is_forking = False
+        self._fork_gate = threading.Lock()
         _live.add(self)
 
     def check_open(self) -> None:
@@ -102,19 +109,35 @@ class Connections:
         """Run *work* on a reading connection. It must leave no statement open."""
         if self._is_closed:
             raise BackendClosedError
+        while True:
+            self._at_work.append(None)  # first the note, then the look: see before_fork
+            if not self._is_forking:
+                break
+            self._at_work.pop()
+            with self._fork_gate:
+                pass
         try:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                connection = connect(self._options)
-            try:
-                return work(connection, argument)
-            finally:
-                self._idle.append(connection)
-                if self._is_closed or len(self._idle) > MAX_IDLE_READERS:
-                    self._close_surplus()
+            return self._read(work, argument)
         except sqlite3.Error as error:
             raise self._translated(error) from error
+        finally:
+            self._at_work.pop()
+
+    def _read(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = connect(self._options)
+        try:
+            result = work(connection, argument)
+        except BaseException:
+            # A statement that was broken off may still be open, and what is read beside it is of its moment (CO05).
+            connection.close()
+            raise
+        self._idle.append(connection)
+        if self._is_closed or len(self._idle) > MAX_IDLE_READERS:
+            self._close_surplus()
+        return result
 
     def write(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
         """Run *work* in a transaction: committed when this returns, rolled back when it raises (CO10).
@@ -149,6 +172,11 @@ class Connections:
                 write.result = self._alone(write.work, write.argument)
             except Exception as error:  # noqa: BLE001  # whatever it is, the caller's own thread raises it
                 write.error = error
+            except BaseException:
+                # An interrupt of the thread that this runs in. It may have come right after the commit: to do the write
+                # again would make a second version of one save.
+                write.error = OutcomeUnknownError("another thread, which did this save too, was interrupted")
+                raise
 
     def _try_together(self, writes: Sequence[Write]) -> bool:
         """Tell whether every write was judged; where one failed half-way, all is rolled back and each is on its own."""
@@ -210,12 +238,22 @@ class Connections:
             self._idle.pop().close()
 
     def before_fork(self) -> None:
-        """Wait for a running transaction to end, and leave no connection open for the child to inherit."""
+        """Wait for what is under way to end, and leave no connection open for the child to inherit.
+
+        Reads too: a thread inside of SQLite may hold locks of the library, which nobody would ever open in the child.
+        """
         self._queue.turn.acquire()
+        self._fork_gate.acquire()
+        self._is_forking = True
+        deadline = time.monotonic() + FORK_PATIENCE_S
+        while self._at_work and time.monotonic() < deadline:
+            time.sleep(SHORTEST_PAUSE_S)
         self.drop_idle()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
+        self._is_forking = False
+        self._fork_gate.release()
         self._queue.release()
 
     def after_fork_in_child(self) -> None:
@@ -226,6 +264,9 @@ class Connections:
         self._writer = None
         self._idle = []
         self._queue = WriteQueue(self._together, self._options.busy_timeout_s)
+        self._at_work = []
+        self._is_forking = False
+        self._fork_gate = threading.Lock()
 
     def _close_surplus(self) -> None:
         """Close idle readers down to what is kept; all of them once the store is closed."""
@@ -240,6 +281,8 @@ class Connections:
 
         SQLite goes on writing to a deleted file without a word; such saves would be acknowledged and lost.
         """
+        if self._writer is not None and self._writer.in_transaction:
+            self._roll_back(self._writer)  # an interrupt broke off the one before
         if self._writer is None:
             self._writer = connect(attrs.evolve(self._options, busy_timeout_s=0))  # `_begin` does the waiting
             self._writer_identity = self._identity()

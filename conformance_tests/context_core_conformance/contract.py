@@ -13,13 +13,16 @@ from context_core_conformance.laws.batch import BatchLaws
 from context_core_conformance.laws.capability import CapabilityLaws
 from context_core_conformance.laws.cas import CasLaws
 from context_core_conformance.laws.concurrency import ConcurrencyLaws
+from context_core_conformance.laws.crash import CrashLaws
 from context_core_conformance.laws.delete import DeleteLaws
 from context_core_conformance.laws.endurance import EnduranceLaws
 from context_core_conformance.laws.error import ErrorLaws
 from context_core_conformance.laws.history import HistoryLaws
 from context_core_conformance.laws.hooks import HookLaws
 from context_core_conformance.laws.idem import IdempotencyLaws
+from context_core_conformance.laws.interrupts import InterruptLaws
 from context_core_conformance.laws.lifecycle import LifecycleLaws
+from context_core_conformance.laws.linear import LinearLaws
 from context_core_conformance.laws.long_history import LongHistoryLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
@@ -51,6 +54,9 @@ class BackendContract(
     QueryOrderLaws,
     QueryPathLaws,
     ConcurrencyLaws,
+    LinearLaws,
+    CrashLaws,
+    InterruptLaws,
     EnduranceLaws,
     ErrorLaws,
     LifecycleLaws,

@@ -1,6 +1,7 @@
 """The SQLite backend keeps the contract."""
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,10 +9,50 @@ from pathlib import Path
 from context_core.history_codec import unpack
 from context_core_conformance import BackendContract
 
+ORIGINAL_TABLE = """
+    CREATE TABLE workflow_context(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, workflow_id TEXT UNIQUE NOT NULL, epic_num INTEGER NOT NULL,
+        story_num INTEGER, feature TEXT NOT NULL, workflow_name TEXT NOT NULL, current_phase TEXT NOT NULL,
+        status TEXT NOT NULL, context_data TEXT NOT NULL, version INTEGER NOT NULL DEFAULT 1,
+        created_at TEXT NOT NULL, updated_at TEXT NOT NULL)"""
+
+
+def original_row(number: int) -> dict[str, object]:
+    """A row as the original code wrote it, of a workflow that is at version *number*."""
+    row: dict[str, object] = {
+        "workflow_id": f"w{number:03}",
+        "epic_num": number,
+        "story_num": 1,
+        "feature": "checkout",
+        "workflow_name": "implement_story",
+        "current_phase": "review",
+        "status": "paused",
+        "created_at": "2024-05-06T07:08:09",
+        "updated_at": "2024-05-06T07:08:09",
+    }
+    more = {
+        "phase_history": [],
+        "decisions": {},
+        "artifacts": [],
+        "errors": [],
+        "metadata": {"n": "x" * 2_000},
+        "tags": [],
+    }
+    return row | {"version": number, "context_data": json.dumps(row | more)}
+
 
 class TestSqlite(BackendContract):
     def fresh_url(self, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/store.db"
+
+    def older_url(self, folder: Path) -> str:
+        path = folder / "original.db"
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(ORIGINAL_TABLE)
+            for row in map(original_row, range(1, 301)):
+                marks = ", ".join("?" * len(row))
+                connection.execute(f"INSERT INTO workflow_context ({', '.join(row)}) VALUES ({marks})", [*row.values()])
+        return f"sqlite:///{path}"
 
     def backup_url(self, path: Path) -> str:
         return f"sqlite:///{path}"

@@ -1,0 +1,69 @@
+"""A process that forks while its threads are at work."""
+
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+
+from context_core import ContextPersistence
+from context_core_conformance.histories import Call
+from context_core_conformance.racing import PATIENCE_S, Start
+from context_core_conformance.recording import Session
+from context_core_conformance.skirmish import Racer
+from context_core_conformance.verbs import Store
+
+THREADS = 4
+TURNS_OF_A_CHILD = 8
+
+
+def fork_among_threads(start: Start, number: int, url: str, forks: int) -> list[Call]:
+    """Fork while four threads use the store; return what they and the children did."""
+    del number
+    with ContextPersistence(url) as store:
+        sessions = [Session(store, f"thread {number}") for number in range(THREADS)]
+        is_over = threading.Event()
+
+        def race(session: Session) -> None:
+            racer = Racer(session, "thread")
+            while not is_over.is_set():
+                racer.step()
+
+        threads = [threading.Thread(target=race, args=(session,), daemon=True) for session in sessions]
+        start.wait()
+        for thread in threads:
+            thread.start()
+        try:
+            calls = [call for fork in range(forks) for call in _in_a_child(store, f"child {fork}")]
+        finally:
+            is_over.set()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+        return calls + [call for session in sessions for call in session.calls]
+
+
+def _in_a_child(store: Store, who: str) -> list[Call]:
+    """What a forked child does with the store that it inherited."""
+    inlet, outlet = os.pipe()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(int(PATIENCE_S) // 2)  # a child that hangs must not outlive the law
+        code = 1
+        try:
+            with os.fdopen(outlet, "wb") as file:
+                pickle.dump(Racer(Session(store, who), who).run(TURNS_OF_A_CHILD), file)
+            code = 0
+        except BaseException:  # noqa: BLE001  # a fork must never return into its parent's code
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    os.close(outlet)
+    with os.fdopen(inlet, "rb") as file:
+        told = file.read()
+    _, status = os.waitpid(child, 0)
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise ChildProcessError(f"{who} failed; its traceback is on stderr")
+    calls: list[Call] = pickle.loads(told)  # noqa: S301  # from our own child
+    return calls
