@@ -25,8 +25,10 @@ started = time.perf_counter()
 import {names}
 print(time.perf_counter() - started)"""
 _NO_DRIVER: Final = """
-import sys, context_core
-print([name for name in sys.modules if name.startswith("context_core_") or name == "sqlite3"])"""
+import sys
+before = set(sys.modules)
+import context_core
+print([name for name in sys.modules.keys() - before if name.startswith("context_core_") or name == "sqlite3"])"""
 
 _STREAM: Final = """
 import sys
