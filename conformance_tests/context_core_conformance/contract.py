@@ -24,6 +24,7 @@ from context_core_conformance.laws.interrupts import InterruptLaws
 from context_core_conformance.laws.lifecycle import LifecycleLaws
 from context_core_conformance.laws.linear import LinearLaws
 from context_core_conformance.laws.long_history import LongHistoryLaws
+from context_core_conformance.laws.lost_replies import LostReplyLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
 from context_core_conformance.laws.page import PageLaws
@@ -57,6 +58,7 @@ class BackendContract(
     LinearLaws,
     CrashLaws,
     InterruptLaws,
+    LostReplyLaws,
     EnduranceLaws,
     ErrorLaws,
     LifecycleLaws,

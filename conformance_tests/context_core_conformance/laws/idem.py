@@ -12,13 +12,13 @@ from context_core import (
     UnsupportedOperationError,
     VersionConflictError,
 )
-from context_core.records import DeleteRequest, SavedVersion, SaveRequest
+from context_core.records import DeleteRequest, SavedVersion
 from context_core_conformance import workers
+from context_core_conformance.lossy import Loss, LossyBackend, losing
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
 from context_core_conformance.skipping import refuses
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import a_save, apply, everything, headers_of
 
@@ -40,20 +40,6 @@ SIMILAR_KEYS = (
     "x" * 254,
     "x" * 255,
 )
-
-
-class LosesReplies(SpyingBackend):
-    """A backend that saves as it is asked, and then loses the reply, as often as it is told to."""
-
-    replies_to_lose = 0
-
-    def save(self, request: SaveRequest) -> SavedVersion:
-        """Save, and perhaps lose the reply."""
-        saved = super().save(request)
-        if self.replies_to_lose:
-            self.replies_to_lose -= 1
-            raise OutcomeUnknownError("the connection was lost before the reply came")
-        return saved
 
 
 class IdempotencyLaws:
@@ -195,10 +181,8 @@ class IdempotencyLaws:
     def test_a_lost_reply_and_its_retry_make_one_version(self, subject: Subject, lost: int) -> None:
         """The caller who was told nothing tries again until it is told, and one version stands."""
         subject.requires(Capability.IDEMPOTENCY)
-        backend = LosesReplies(subject.backend())
-        store = subject.around(backend)
+        store = subject.around(LossyBackend(subject.backend(), losing(Loss.NOTHING, *[Loss.REPLY] * lost)))
         assert store.save_context(a_context()) == 1
-        backend.replies_to_lose = lost
         for _ in range(lost):
             with pytest.raises(OutcomeUnknownError):
                 store.save_context(a_context(feature="x"), expected_version=1, idempotency_key="k")
