@@ -122,16 +122,34 @@ def spare_deletes(history: History, guesses: Iterable[Guess]) -> list[Guess]:
         if isinstance(item, Loading | Listing) and not result
     }
     missed |= {call.stood_at[0] for call in history if call.stood_at is not None and not call.stood_at[1]}
+    spare = [call for call in history if call.outcome is Outcome.UNKNOWN and id(call) not in guessed]
     return [
-        Guess(call, at, item.expected)
-        for call in history
+        guess
+        for call in spare
         for at, item in enumerate(call.items)
-        if call.outcome is Outcome.UNKNOWN
-        and id(call) not in guessed
-        and isinstance(item, Deleting)
-        and item.expected
-        and item.workflow_id in missed
+        if isinstance(item, Deleting) and item.workflow_id in missed
+        for guess in _guesses_of_delete(history, call, at, item)
     ]
+
+
+def _guesses_of_delete(history: History, call: Call, at: int, item: Deleting) -> Iterator[Guess]:
+    """What it may have taken away: what it says, or all before the version that the save behind it may have made."""
+    if item.expected:
+        yield Guess(call, at, item.expected)
+        return
+    following = next(
+        (
+            place
+            for place, each in enumerate(call.items)
+            if place > at and isinstance(each, Saving) and each.workflow_id == item.workflow_id
+        ),
+        None,
+    )
+    if following is not None:
+        saves = sum(
+            isinstance(each, Saving) and each.workflow_id == item.workflow_id for one in history for each in one.items
+        )
+        yield from (Guess(call, following, version) for version in range(2, saves + 1))
 
 
 class _Settling:
