@@ -30,7 +30,8 @@ and a history is refused only if that has no order either. Thus no right history
 slip through where nothing but the other workflows of a batch tells two gaps apart.
 
 **Unknown outcomes.** A call that was interrupted may have been done or not. It was done if somebody saw what it wrote,
-or if a number that nobody else was given can be explained by it; else it is left out. It has no end, so it may have
+or if a number that nobody else was given can be explained by it; else it is left out. Where several explanations are
+left, one after the other is tried, up to a limit beyond which nothing is said. It has no end, so it may have
 been done at any time after it began. What was refused has written nothing, and is held to what it told.
 """
 
@@ -45,7 +46,7 @@ from context_core_conformance.offences import NotLinearizableError, Offence
 from context_core_conformance.placing import CLOCK, Placed, place
 from context_core_conformance.settling import Guess, UndecidedError, spare_deletes
 
-MOST_TRIES: Final = 100
+MOST_TRIES: Final = 300
 """How many ways to explain interrupted calls are tried. Each has to explain itself to nobody but the reads."""
 
 Place: TypeAlias = float
@@ -54,14 +55,24 @@ Circle: TypeAlias = list[tuple[Placed, str]]
 """Calls each of which must precede the next, the last the first, with the axis that says so."""
 
 
-def linearize(history: History) -> list[Call]:
+def linearize(history: History) -> list[Call] | None:
     """Return the calls in an order that explains the history, those left out that had no effect.
+
+    None tells that interrupted calls may be explained in more ways than are tried, and none of those tried would do: a
+    history is refused only where it is proved to have no order.
 
     Raises:
         NotLinearizableError: There is none; the error shows the shortest part that proves it.
         ValueError: A delete does not tell which version it took away, so that nothing can be said.
     """
-    return _linearize(history, (), itertools.count())
+    try:
+        return _linearize(history, (), itertools.count())
+    except _TooManyWaysError:
+        return None
+
+
+class _TooManyWaysError(Exception):
+    """There is more to try than is tried."""
 
 
 def _linearize(history: History, guesses: tuple[Guess, ...], tries: Iterator[int]) -> list[Call]:
@@ -86,7 +97,7 @@ def _linearize_with_one_of(
     """Try one guess after the other; raise *failure*, or that of the first guess, where none of them helps."""
     for guess in choices:
         if next(tries) > MOST_TRIES:
-            break
+            raise _TooManyWaysError
         try:
             return _linearize(history, (*guesses, guess), tries)
         except NotLinearizableError as error:

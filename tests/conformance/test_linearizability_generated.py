@@ -153,6 +153,7 @@ def test_right_histories_are_accepted(history):
 def test_the_order_that_is_found_explains_a_workflow(history):
     """It keeps real time, and a store that does the calls in that order gives what they gave."""
     order = linearize(history)
+    assert order is not None
     assert sorted(map(id, order)) == sorted(map(id, history))
     assert all(not later.ended_ns < earlier.began_ns for earlier, later in itertools.combinations(order, 2))
     model = Model()
