@@ -1,14 +1,14 @@
 """`BackendContract`: the class that a driver's author subclasses; its laws are sealed."""
 
 import abc
-import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from context_core import ContextPersistence
+from context_core_conformance.doors import SideDoors
 from context_core_conformance.laws.batch import BatchLaws
 from context_core_conformance.laws.capability import CapabilityLaws
 from context_core_conformance.laws.cas import CasLaws
@@ -20,6 +20,7 @@ from context_core_conformance.laws.history import HistoryLaws
 from context_core_conformance.laws.hooks import HookLaws
 from context_core_conformance.laws.idem import IdempotencyLaws
 from context_core_conformance.laws.lifecycle import LifecycleLaws
+from context_core_conformance.laws.migration import MigrationLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
 from context_core_conformance.laws.page import PageLaws
@@ -32,6 +33,7 @@ from context_core_conformance.laws.restore import RestoreLaws
 from context_core_conformance.laws.retention import RetentionLaws
 from context_core_conformance.laws.roundtrip import RoundtripLaws
 from context_core_conformance.laws.stateful import StatefulLaws
+from context_core_conformance.laws.storage import StorageLaws
 from context_core_conformance.laws.time import TimeLaws
 from context_core_conformance.laws.verify import VerifyLaws
 from context_core_conformance.laws.version import VersionLaws
@@ -61,12 +63,17 @@ class BackendContract(
     RestoreLaws,
     RetentionLaws,
     MoveLaws,
+    StorageLaws,
+    MigrationLaws,
     HookLaws,
     VerifyLaws,
     TimeLaws,
     StatefulLaws,
+    SideDoors,
 ):
     """Every law that a backend must keep. Subclass it as ``TestMine`` and give it a fresh store's URL.
+
+    What else a class may tell, for laws that need more than the public API, are its `SideDoors`.
 
     The laws are sealed: a subclass that defines a test of the same name, or hides one, is refused. A law about
     something that the backend does not declare as a capability becomes a check that it refuses it.
@@ -75,19 +82,6 @@ class BackendContract(
     @abc.abstractmethod
     def fresh_url(self, tmp_path: Path) -> str:
         """Return the URL of a new, empty store. Opened twice, it gives two handles to the same store."""
-
-    def raw_storage(self, url: str) -> Iterable[bytes] | None:
-        """The side door: everything that the storage holds, read without the driver. None where there is no such way.
-
-        With it the suite can see that deleted content is gone, and that reading writes nothing.
-        """
-        del url
-        return None
-
-    def backup_url(self, path: Path) -> str | None:
-        """Return the URL that opens the backup at *path*; None where a backup is opened in another way."""
-        del path
-        return None
 
     def dispose(self, url: str) -> None:
         """Throw the store away after a test; nothing by default, as files lie in *tmp_path*."""
@@ -109,12 +103,7 @@ class BackendContract(
             place.mkdir(exist_ok=True)
             url = self.fresh_url(place)
             urls.append(url)
-            return Subject(
-                url,
-                raw_storage=functools.partial(self.raw_storage, url),
-                backup_url=self.backup_url,
-                another=lambda: fresh(tmp_path / f"another-{len(urls)}"),
-            )
+            return Subject(url, place, doors=self, another=lambda: fresh(tmp_path / f"another-{len(urls)}"))
 
         with fresh(tmp_path) as subject:
             yield subject

@@ -197,6 +197,17 @@ class VersionLaws(AsOfLaws, StoryLaws):
                     if want is not Want.COUNT:
                         assert selection.count == len(page)
 
+    @promise("VE07")
+    def test_a_long_history_has_no_end_of_its_own(self, subject: Subject) -> None:
+        """Asked without a limit, a history of a thousand versions is whole; so are a search and a story of as many."""
+        backend, numbers = subject.backend(), list(range(1, 1_101))
+        apply(backend, *(a_save("long") for _ in numbers), *(a_save(f"w{number:04}", epic_num=9) for number in numbers))
+        assert [header.version for header in backend.version(VersionRequest(of="long")).headers] == numbers
+        store = subject.open()
+        assert [found.version for found in store.get_context_versions(1, 2)] == numbers
+        assert len(store.get_context_versions(9, 2)) == len(store.search_contexts({"epic_num": 9})) == len(numbers)
+        assert len(store.list_headers()) == store.count_contexts() == len(numbers) + 1
+
     @promise("VE07", "QU12")
     def test_a_history_is_counted(self, subject: Subject) -> None:
         """COUNT says how many versions there are and lists none."""

@@ -1,0 +1,129 @@
+"""The conformance suite finds every faulty driver, by a promise that fits what is wrong with it."""
+
+import functools
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import pytest
+from faulty_drivers import FAULTS, Fault
+from faulty_drivers.hosts import last_call
+from faulty_drivers.specimens import SPECIMENS
+
+from context_core.plugins import GROUP
+from context_core_conformance import PROMISES
+
+WHOLE_LIVES: Final = "test_stateful_lives_agree_with_the_model"
+"""The law about everything is left out: a fault must be found by what it breaks, and at once."""
+
+pytestmark = pytest.mark.filterwarnings(
+    # What some specimens leave open is collected after their own run.
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
+each_fault: Final = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
+
+
+@attrs.define
+class Keeper:
+    """A pytest plugin that shows a specimen the laws about some promises, and keeps what came of it."""
+
+    promises: frozenset[str]
+    failures: list[tuple[pytest.Item, pytest.CallInfo[Any]]] = attrs.Factory(list)
+    passed: int = 0
+
+    def pytest_pycollect_makeitem(self, name: str, obj: object) -> list[pytest.Item] | None:
+        """Leave out the laws about other promises, before they are made into hundreds of items."""
+        is_of_others = name.startswith("test_") and not self.promises & promises_of(obj)
+        return [] if is_of_others or name == WHOLE_LIVES else None
+
+    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
+        """Generated laws come last: they search for the smallest failure, where any will do."""
+        items.sort(key=lambda item: hasattr(item.obj, "hypothesis"))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[Any]) -> Generator[None, Any, Any]:
+        report: Any = yield
+        if report.failed:
+            self.failures.append((item, call))
+        self.passed += report.passed and report.when == "call"
+        return report
+
+
+def promises_of(law: object) -> set[str]:
+    """The ids that a law is marked with."""
+    marks = getattr(law, "pytestmark", ())
+    return {promise_id for mark in marks if mark.name == "promise" for promise_id in mark.args}
+
+
+def show(fault: Fault, promises: frozenset[str], *arguments: str) -> Keeper:
+    """Hold a specimen to the laws about *promises*, in a pytest of its own."""
+    keeper = Keeper(promises)
+    specimen = f"{specimens_file()}::{SPECIMENS[fault.name].__name__}"
+    last_call.clear()
+    try:
+        with fault.infection(), pytest.MonkeyPatch.context() as patch:
+            # Any failure of a generated law will do, not the smallest one.
+            patch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", 0)
+            pytest.main([specimen, *_ALONE, *arguments], plugins=[keeper])
+    finally:
+        last_call.set()
+    return keeper
+
+
+def specimens_file() -> Path:
+    """Where the specimens are."""
+    return Path(__file__).parent / "faulty_drivers" / "specimens.py"
+
+
+_ALONE: Final = (
+    f"--rootdir={Path(__file__).parent}",
+    "--config-file=/dev/null",
+    "--import-mode=importlib",
+    "--capture=no",
+    *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:unraisableexception"),
+    *("-p", "no:threadexception", "-p", "no:logging", "-p", "no:warnings"),
+    *("-p", "context_core_conformance.plugin"),
+)
+"""Nothing of the run around it: no configuration, no plugins, no report."""
+
+
+@pytest.fixture(autouse=True)
+def no_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pytest inside loads only what it is told to."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Every specimen is found by its entry point, as a stranger's driver is, in this process and in its children."""
+    folder = tmp_path_factory.mktemp("zoo")
+    metadata = folder / "zoo-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: zoo\nVersion: 1.0\n")
+    lines = [f"{each.driver.scheme} = {each.driver.__module__}:{each.driver.__name__}" for each in FAULTS.values()]
+    (metadata / "entry_points.txt").write_text("\n".join([f"[{GROUP}]", *lines, ""]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        yield
+
+
+@each_fault
+def test_the_suite_finds_it(fault: Fault, record_property: Callable[[str, object], None]) -> None:
+    """By a law about one of the promises that it breaks."""
+    keeper = show(fault, fault.promises, "--exitfirst")
+    assert keeper.failures, f"{fault.sentence} — and no law about {', '.join(sorted(fault.promises))} fails"
+    ((law, call),) = keeper.failures
+    record_property("caught_by", law.name)
+    assert call.when != "setup"
+    assert call.excinfo is not None
+    assert not isinstance(call.excinfo.value, NameError | SyntaxError | ImportError | NotImplementedError)
+
+
+def test_the_zoo_has_faults_of_every_kind() -> None:
+    """At least a hundred, and one or more for each group of promises."""
+    broken = functools.reduce(frozenset.union, (fault.promises for fault in FAULTS.values()))
+    assert len(FAULTS) >= 100
+    assert {PROMISES[promise_id].group for promise_id in broken} == {each.group for each in PROMISES.values()}
