@@ -6,8 +6,7 @@ a misspelt hook and a None result are errors; and a store without wrappers calls
 """
 
 from collections.abc import Callable, Sequence
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 import pluggy
@@ -35,6 +34,9 @@ from context_core.records import (
 )
 from context_core.url import BackendURL
 
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
 GROUP: Final = "context_core.backends"
 """The entry-point group: the name is the URL scheme, the value a ContextBackend subclass."""
 
@@ -42,7 +44,14 @@ Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 
-def installed_backends() -> dict[str, EntryPoint]:
+def entry_points(group: str, name: str | None = None) -> "list[EntryPoint]":
+    """Return what installed distributions offer in a group, under one name or under any."""
+    from importlib import metadata  # noqa: PLC0415  # a quarter of what importing context_core would cost
+
+    return [point for point in metadata.entry_points(group=group) if name is None or point.name == name]
+
+
+def installed_backends() -> "dict[str, EntryPoint]":
     """Return the installed backends by name, none of them imported.
 
     A name that two distributions claim is in it too: `find_backend` refuses it when it is asked for, so that one
@@ -66,7 +75,7 @@ def find_backend(name: str) -> type[ContextBackend]:
     owners = {(_distribution(point), point.value) for point in found}
     if len(owners) > 1:
         raise BackendNameTakenError(name=name, distributions=(f"{owner} ({value})" for owner, value in owners))
-    point = next(iter(found))
+    point = found[0]
     try:
         backend = point.load()
     except Exception as error:  # whatever a stranger's module raises while it is imported is one and the same news
@@ -81,7 +90,7 @@ def open_backend(url: BackendURL, *, clock: Clock = utc_now) -> ContextBackend:
     return find_backend(url.scheme).from_url(url, clock=clock)
 
 
-def _distribution(point: EntryPoint) -> str:
+def _distribution(point: "EntryPoint") -> str:
     return point.dist.name if point.dist is not None else "an unknown distribution"
 
 

@@ -60,6 +60,7 @@ _CAPABILITIES: Final = frozenset(
         Capability.VERIFY,
         Capability.SNAPSHOT,
         Capability.BACKUP,
+        Capability.MIGRATE,
     }
 )
 
@@ -105,7 +106,7 @@ class SqliteBackend(ContextBackend):
         with translating(self._options.location, self._options.busy_timeout_s):
             self._schema_version = _open_read_only(self._options) if read_only else _open(self._options, clock)
         self._connections: Connections | ReadOnlyConnections = (
-            ReadOnlyConnections(self._options) if read_only else Connections(self._options)
+            ReadOnlyConnections(self._options) if read_only else Connections(self._options, self._writer.packer)
         )
 
     @classmethod
@@ -172,6 +173,13 @@ class SqliteBackend(ContextBackend):
     def backup(self, request: BackupRequest) -> None:
         """Copy the database with SQLite's online backup; the copy opens as a store of its own."""
         self._connections.read(_maintenance.back_up, request.target)
+
+    def migrate(self) -> int:
+        """Pack the versions that are stored as they are, a bounded transaction at a time; a killed run goes on."""
+        place: tuple[str, int] | None = ("", 0)
+        while place is not None:
+            place = self._connections.write(self._writer.repack, place)
+        return self._schema_version
 
     def describe(self) -> BackendDescription:
         """Say what this driver can do, and where the file lies."""

@@ -1,18 +1,21 @@
 """Connections to one database file: one that writes, a pool of those that read, safe across threads and forks."""
 
 import os
+import random
 import sqlite3
-import threading
+import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 from urllib.parse import quote
 
 import attrs
 
-from context_core.errors import BackendBusyError, BackendClosedError, BackendUnavailableError, OutcomeUnknownError
+from context_core.errors import BackendClosedError, BackendUnavailableError, ContextCoreError, OutcomeUnknownError
 from context_core_sqlite._errors import primary_code, translated
+from context_core_sqlite._group import Write, WriteQueue
+from context_core_sqlite._history import Packer
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -22,6 +25,10 @@ MAX_IDLE_READERS: Final = 8
 
 CACHED_STATEMENTS: Final = 256
 """Prepared statements kept by each connection: preparing costs as much as running one."""
+
+SHORTEST_PAUSE_S: Final = 0.0005
+LONGEST_PAUSE_S: Final = 0.002
+"""How long a writer pauses before it looks again whether those of other processes are done."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,15 +78,16 @@ def connect(options: Options, *, create: bool = False) -> sqlite3.Connection:
 class Connections:
     """The open connections of one store.
 
-    Writes take turns on one connection: SQLite lets one write at a time anyway, and waiting here is fair and costs no
-    sleep. Reads take a connection from the pool and put it back. A fork closes the idle connections first, so that
+    Writes take turns on one connection, or go together: SQLite lets one write at a time anyway, and waiting here is
+    fair and costs no sleep. Reads take a connection from the pool and put it back. A fork closes the idle connections first, so that
     parent and child each open their own (CO08).
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, packer: Packer) -> None:
         self._options = options
+        self._packer = packer
         self._is_closed = False
-        self._write_lock = threading.Lock()
+        self._queue = WriteQueue(self._together, options.busy_timeout_s)
         self._writer: sqlite3.Connection | None = None
         self._writer_identity: tuple[int, int] | None = None
         self._idle: list[sqlite3.Connection] = []
@@ -109,36 +117,92 @@ class Connections:
             raise self._translated(error) from error
 
     def write(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
-        """Run *work* in a transaction: committed when this returns, rolled back when it raises (CO10)."""
-        if not self._write_lock.acquire(timeout=self._options.busy_timeout_s):
-            raise BackendBusyError(waited_s=self._options.busy_timeout_s)
+        """Run *work* in a transaction: committed when this returns, rolled back when it raises (CO10).
+
+        Those who write at the same time share a transaction; *work* must raise before it writes, or not at all, unless
+        something goes wrong that concerns them all.
+        """
+        return cast("T", self._queue.write(self._alone, work, argument))
+
+    def _alone(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
+        """Do one write in a transaction of its own."""
+        self.check_open()
+        try:
+            connection = self._open_writer()
+            try:
+                self._begin(connection)
+                result = work(connection, argument)
+                self._commit(connection)
+            except BaseException:
+                self._roll_back(connection)
+                raise
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+        return result
+
+    def _together(self, writes: Sequence[Write]) -> None:
+        """Do several writes in one transaction, each with its own result or error."""
+        if len(writes) > 1 and self._try_together(writes):
+            return
+        for write in writes:
+            try:
+                write.result = self._alone(write.work, write.argument)
+            except Exception as error:  # noqa: BLE001  # whatever it is, the caller's own thread raises it
+                write.error = error
+
+    def _try_together(self, writes: Sequence[Write]) -> bool:
+        """Tell whether every write was judged; where one failed half-way, all is rolled back and each is on its own."""
         try:
             self.check_open()
-            try:
-                connection = self._open_writer()
-                try:
-                    # IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would
-                    # fail with "database is locked" whenever another process wrote in between.
-                    connection.execute("BEGIN IMMEDIATE")
-                    result = work(connection, argument)
-                    self._commit(connection)
-                except BaseException:
+            connection = self._open_writer()
+            self._begin(connection)
+        except (sqlite3.Error, ContextCoreError):
+            return False  # each meets this by itself, and gets an error of its own
+        try:
+            for write in writes:
+                if not self._try(connection, write):
                     self._roll_back(connection)
-                    raise
-            except sqlite3.Error as error:
-                raise self._translated(error) from error
-            return result
-        finally:
-            self._write_lock.release()
+                    _reset(writes)
+                    return False
+            self._commit(connection)
+        except (sqlite3.Error, OutcomeUnknownError) as error:
+            # Even who was refused is told: it was judged beside writes that are no more.
+            self._roll_back(connection)
+            for write in writes:
+                write.error = self._copied(error)
+        except BaseException:
+            # An interrupt, or the like, of the thread that this runs in.
+            if connection.in_transaction:
+                self._roll_back(connection)
+                _reset(writes)
+            raise
+        return True
+
+    def _try(self, connection: sqlite3.Connection, write: Write) -> bool:
+        """Do one write of several. False: it failed after it had written something."""
+        before = connection.total_changes
+        try:
+            write.result = write.work(connection, write.argument)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the caller's own thread raises it
+            if connection.total_changes != before or not connection.in_transaction:
+                return False
+            write.error = self._translated(error) if isinstance(error, sqlite3.Error) else error
+        return True
+
+    def _copied(self, error: sqlite3.Error | OutcomeUnknownError) -> Exception:
+        """An error of its own for each thread: a traceback grows wherever its exception is raised."""
+        copy = self._translated(error) if isinstance(error, sqlite3.Error) else OutcomeUnknownError(str(error))
+        copy.__cause__ = error
+        return copy
 
     def close(self) -> None:
         """Close every connection; those in use by other threads are closed when they are put back."""
         self._is_closed = True
-        with self._write_lock:
+        with self._queue.turn:
             self.drop_idle()
 
     def drop_idle(self) -> None:
-        """Close the writer and the idle readers; the next call opens new ones. Needs the write lock."""
+        """Close the writer and the idle readers; the next call opens new ones. Needs the turn to write."""
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
@@ -147,12 +211,12 @@ class Connections:
 
     def before_fork(self) -> None:
         """Wait for a running transaction to end, and leave no connection open for the child to inherit."""
-        self._write_lock.acquire()
+        self._queue.turn.acquire()
         self.drop_idle()
 
     def after_fork_in_parent(self) -> None:
         """Go on."""
-        self._write_lock.release()
+        self._queue.release()
 
     def after_fork_in_child(self) -> None:
         """Start afresh. What was inherited all the same is never touched: SQLite forbids even closing it here."""
@@ -161,7 +225,7 @@ class Connections:
             _inherited.append(self._writer)
         self._writer = None
         self._idle = []
-        self._write_lock = threading.Lock()
+        self._queue = WriteQueue(self._together, self._options.busy_timeout_s)
 
     def _close_surplus(self) -> None:
         """Close idle readers down to what is kept; all of them once the store is closed."""
@@ -177,7 +241,7 @@ class Connections:
         SQLite goes on writing to a deleted file without a word; such saves would be acknowledged and lost.
         """
         if self._writer is None:
-            self._writer = connect(self._options)
+            self._writer = connect(attrs.evolve(self._options, busy_timeout_s=0))  # `_begin` does the waiting
             self._writer_identity = self._identity()
         elif self._identity() != self._writer_identity:
             self.drop_idle()
@@ -194,9 +258,32 @@ class Connections:
             return None
         return status.st_dev, status.st_ino
 
+    def _begin(self, connection: sqlite3.Connection) -> None:
+        """Begin a transaction that writes, once writers of other processes are out of the way.
+
+        IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would fail with "database
+        is locked" whenever another process wrote in between. Waiting is done here, since SQLite's own pauses grow to a
+        tenth of a second, in which the others get in many times over: short and uneven ones leave nobody behind.
+        """
+        deadline = None
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if primary_code(error) != sqlite3.SQLITE_BUSY:
+                    raise
+                now = time.monotonic()
+                deadline = deadline or now + self._options.busy_timeout_s
+                if now >= deadline:
+                    raise
+            else:
+                return
+            time.sleep(random.uniform(SHORTEST_PAUSE_S, LONGEST_PAUSE_S))  # noqa: S311  # chance, not secrets
+
     def _commit(self, connection: sqlite3.Connection) -> None:
         try:
             connection.execute("COMMIT")
+            self._packer.commit()
         except sqlite3.Error as error:
             if primary_code(error) == sqlite3.SQLITE_IOERR:
                 # The commit may have reached the disk before the failure was seen.
@@ -205,6 +292,7 @@ class Connections:
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         """Undo what is open. A connection that cannot even do that is given up, and with it its transaction."""
+        self._packer.roll_back()
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -216,6 +304,11 @@ class Connections:
         if self._is_closed and isinstance(error, sqlite3.ProgrammingError):
             return BackendClosedError()
         return translated(error, self._options.location, self._options.busy_timeout_s)
+
+
+def _reset(writes: Sequence[Write]) -> None:
+    for write in writes:
+        write.reset()
 
 
 _live: Final[weakref.WeakSet[Connections]] = weakref.WeakSet()

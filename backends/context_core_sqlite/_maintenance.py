@@ -1,7 +1,7 @@
 """Pruning, verifying and backing up."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -9,12 +9,21 @@ from typing import Any, Final
 import orjson
 
 from context_core.errors import CorruptDocumentError, StorageError
+from context_core.history_codec import PackedVersion
 from context_core.maintenance import Damage, PrunedRange, PruneRequest, VerifyReport
 from context_core.records import time_to_text
+from context_core_sqlite import _history
+from context_core_sqlite._history import one_view
 from context_core_sqlite._rows import HEADER_COLUMNS, VERSION_COLUMNS, header
 
 _VERSION: Final = ", ".join(VERSION_COLUMNS)
-_COMMON: Final = (*HEADER_COLUMNS, "save_id", "document")
+_COMMON: Final = (*HEADER_COLUMNS, "save_id")
+# In an order in which what a version leans on was just read; beside the newest one stands its head's document.
+_ALL_VERSIONS: Final = f"""
+    SELECT {_VERSION}, CAST(document AS BLOB), save_id, base_version, (
+        SELECT CAST(document AS BLOB) FROM workflow_context
+        WHERE workflow_id = stored.workflow_id AND version = stored.version)
+    FROM workflow_context_versions AS stored ORDER BY workflow_id, version"""
 _HEADS_ADRIFT: Final = f"""
     SELECT head.workflow_id, newest.version FROM workflow_context AS head
     LEFT JOIN workflow_context_versions AS newest ON newest.workflow_id = head.workflow_id
@@ -22,7 +31,7 @@ _HEADS_ADRIFT: Final = f"""
     WHERE newest.version IS NULL
         OR {" OR ".join(f"head.{column} IS NOT newest.{column}" for column in _COMMON if column != "created_at")}"""
 _ORPHANS: Final = """
-    SELECT DISTINCT workflow_id FROM workflow_context_versions AS stored
+    SELECT DISTINCT workflow_id, NULL FROM workflow_context_versions AS stored
     WHERE NOT EXISTS (SELECT 1 FROM workflow_context WHERE workflow_id = stored.workflow_id)"""
 _GAPS: Final = """
     SELECT workflow_id, max(version) FROM workflow_context_versions
@@ -68,20 +77,17 @@ def in_batches(ranges: list[PrunedRange], size: int) -> Iterator[list[PrunedRang
 
 
 def forget(connection: sqlite3.Connection, ranges: list[PrunedRange]) -> None:
-    """Remove versions below their heads, inside a transaction, through the delete guard.
+    """Remove versions below their heads, inside a transaction.
 
     The head may have moved on, or the workflow may be gone, since the ranges were named: what is below the head of now
     and within the range goes, nothing else.
     """
     for pruned in ranges:
-        connection.execute("INSERT INTO workflow_context_delete_guard (workflow_id) VALUES (?)", (pruned.workflow_id,))
-        connection.execute(
-            """DELETE FROM workflow_context_versions WHERE workflow_id = ? AND version BETWEEN ? AND ?
-            AND version < (SELECT version FROM workflow_context WHERE workflow_id = workflow_context_versions.workflow_id)
-            """,
-            (pruned.workflow_id, pruned.first, pruned.last),
-        )
-        connection.execute("DELETE FROM workflow_context_delete_guard WHERE workflow_id = ?", (pruned.workflow_id,))
+        head = connection.execute(
+            "SELECT version FROM workflow_context WHERE workflow_id = ?", (pruned.workflow_id,)
+        ).fetchone()
+        if head is not None:
+            _history.forget(connection, pruned.workflow_id, pruned.first, min(pruned.last, head[0] - 1))
 
 
 def verify(connection: sqlite3.Connection, _: None) -> VerifyReport:
@@ -92,39 +98,38 @@ def verify(connection: sqlite3.Connection, _: None) -> VerifyReport:
         if line != "ok"
     ]
     checked = 0
-    rows = connection.execute(f"SELECT {_VERSION}, CAST(document AS BLOB), save_id FROM workflow_context_versions")
-    with closing(rows):
-        for row in rows:
+    adrift = {(row[0], row[1]) for row in connection.execute(_HEADS_ADRIFT)}
+    with one_view(connection) as unpacker, closing(connection.execute(_ALL_VERSIONS)) as rows:
+        for *columns, stored, save_id, base, head_document in rows:
             checked += 1
-            problem = _problem(row)
-            if problem is not None:
-                damages.append(Damage(workflow_id=str(row[0]), version=row[1], problem=problem))
-    damages += _named(connection, _HEADS_ADRIFT, "the current state is not that of the newest version")
-    damages += _named(connection, _ORPHANS, "has versions but no current state")
-    damages += _named(connection, _GAPS, "a version in the middle of the history is missing")
+            workflow_id, version = str(columns[0]), columns[1]
+            try:
+                header(columns)
+                document = unpacker.plain(workflow_id, version, PackedVersion(base, stored))
+            except CorruptDocumentError as error:
+                damages.append(Damage(workflow_id=workflow_id, version=version, problem=error.problem))
+                continue
+            # What went through a codec only the store can read.
+            if save_id is None and not _is_json(document):
+                damages.append(Damage(workflow_id=workflow_id, version=version, problem="the document is not JSON"))
+            if head_document is not None and head_document != document:
+                adrift.add((workflow_id, version))
+    damages += _damages(sorted(adrift, key=repr), "the current state is not that of the newest version")
+    damages += _damages(connection.execute(_ORPHANS), "has versions but no current state")
+    damages += _damages(connection.execute(_GAPS), "a version in the middle of the history is missing")
     return VerifyReport(checked_versions=checked, damages=tuple(damages))
 
 
-def _problem(row: tuple[Any, ...]) -> str | None:
-    *columns, document, save_id = row
-    try:
-        header(columns)
-    except CorruptDocumentError as error:
-        return error.problem
-    if save_id is not None:
-        return None  # only the store's codec can read it
+def _is_json(document: bytes) -> bool:
     try:
         orjson.loads(document)
     except ValueError:
-        return "the document is not JSON"
-    return None
+        return False
+    return True
 
 
-def _named(connection: sqlite3.Connection, sql: str, problem: str) -> list[Damage]:
-    return [
-        Damage(workflow_id=row[0], version=row[1] if len(row) > 1 else None, problem=problem)
-        for row in connection.execute(sql).fetchall()
-    ]
+def _damages(rows: Iterable[tuple[Any, ...]], problem: str) -> list[Damage]:
+    return [Damage(workflow_id=row[0], version=row[1], problem=problem) for row in rows]
 
 
 def back_up(connection: sqlite3.Connection, target: Path) -> None:

@@ -1,15 +1,17 @@
 """Loading, listing and searching: each is one statement, so that it sees one state of the database."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 import orjson
 
 from context_core.conditions import Condition
+from context_core.history_codec import PackedVersion, Unpacker
 from context_core.query import matches
 from context_core.records import (
     LoadRequest,
@@ -22,26 +24,28 @@ from context_core.records import (
     Want,
     time_to_text,
 )
-from context_core_sqlite._rows import DOCUMENT_COLUMNS, HEADER_COLUMNS, VERSION_COLUMNS, header
+from context_core_sqlite._history import one_view
+from context_core_sqlite._rows import DOCUMENT_COLUMNS, HEADER_COLUMNS, PACKED_COLUMNS, VERSION_COLUMNS, header
 from context_core_sqlite._sql import HEAD, order_by, where
 
 _DOCUMENT: Final = ", ".join(DOCUMENT_COLUMNS)
+_PACKED: Final = ", ".join(PACKED_COLUMNS)
 _VERSION: Final = ", ".join(VERSION_COLUMNS)
 _HEADER_WIDTH: Final = len(VERSION_COLUMNS)
 
 _LOAD_HEAD: Final = f"SELECT {_DOCUMENT} FROM workflow_context WHERE workflow_id = ?"
-_LOAD_VERSION: Final = f"SELECT {_DOCUMENT} FROM workflow_context_versions WHERE workflow_id = ? AND version = ?"
+_LOAD_VERSION: Final = f"SELECT {_PACKED} FROM workflow_context_versions WHERE workflow_id = ? AND version = ?"
 _LOAD_AS_OF: Final = f"""
-    SELECT {_DOCUMENT} FROM workflow_context_versions
+    SELECT {_PACKED} FROM workflow_context_versions
     WHERE workflow_id = ? AND saved_at <= ? ORDER BY version DESC LIMIT 1"""
 # Many ids travel as one JSON array: there is a limit to bound parameters, and one statement sees one state.
 _LOAD_HEADS: Final = f"""
     SELECT {_DOCUMENT} FROM workflow_context WHERE workflow_id IN (SELECT value FROM json_each(?))"""
 _LOAD_VERSIONS: Final = f"""
-    SELECT {_DOCUMENT} FROM workflow_context_versions
+    SELECT {_PACKED} FROM workflow_context_versions
     WHERE workflow_id IN (SELECT value FROM json_each(?)) AND version = ?"""
 _LOAD_MANY_AS_OF: Final = f"""
-    SELECT {_DOCUMENT} FROM workflow_context_versions AS stored
+    SELECT {_PACKED} FROM workflow_context_versions AS stored
     WHERE workflow_id IN (SELECT value FROM json_each(?)) AND version = (
         SELECT version FROM workflow_context_versions
         WHERE workflow_id = stored.workflow_id AND saved_at <= ? ORDER BY version DESC LIMIT 1)"""
@@ -62,27 +66,31 @@ _HEADS_WITH_LINEAGE: Final = f"""{_HEADS} LEFT JOIN workflow_context_versions AS
 def load(connection: sqlite3.Connection, request: LoadRequest) -> list[StoredDocument]:
     """Read documents by id."""
     ids = request.workflow_ids
+    if request.version is None and request.as_of is None:
+        if len(ids) == 1:
+            row = connection.execute(_LOAD_HEAD, ids).fetchone()
+            return [] if row is None else [StoredDocument(*row)]
+        documents = [StoredDocument(*row) for row in _run(connection, _LOAD_HEADS, (_array(ids),))]
+    else:
+        with one_view(connection) as unpacker:
+            documents = [unpacked(unpacker, row) for row in _run(connection, *_load_versions(ids, request))]
     if len(ids) == 1:
-        parameters: tuple[Any, ...]
-        if request.version is not None:
-            sql, parameters = _LOAD_VERSION, (ids[0], request.version)
-        elif request.as_of is not None:
-            sql, parameters = _LOAD_AS_OF, (ids[0], time_to_text(request.as_of))
-        else:
-            sql, parameters = _LOAD_HEAD, (ids[0],)
-        row = connection.execute(sql, parameters).fetchone()
-        return [] if row is None else [StoredDocument(*row)]
-    found = {row[0]: StoredDocument(*row) for row in _run(connection, *_load_many(ids, request))}
+        return documents
+    found = {document.workflow_id: document for document in documents}
     return [found[workflow_id] for workflow_id in ids if workflow_id in found]
 
 
-def _load_many(workflow_ids: Sequence[str], request: LoadRequest) -> tuple[str, Sequence[Any]]:
-    array = orjson.dumps(list(workflow_ids)).decode()
-    if request.version is not None:
-        return _LOAD_VERSIONS, (array, request.version)
+def _load_versions(ids: Sequence[str], request: LoadRequest) -> tuple[str, Sequence[Any]]:
+    """One id travels by itself, many as one array."""
+    is_one = len(ids) == 1
+    wanted = ids[0] if is_one else _array(ids)
     if request.as_of is not None:
-        return _LOAD_MANY_AS_OF, (array, time_to_text(request.as_of))
-    return _LOAD_HEADS, (array,)
+        return _LOAD_AS_OF if is_one else _LOAD_MANY_AS_OF, (wanted, time_to_text(request.as_of))
+    return _LOAD_VERSION if is_one else _LOAD_VERSIONS, (wanted, request.version)
+
+
+def _array(ids: Sequence[str]) -> str:
+    return orjson.dumps(list(ids)).decode()
 
 
 def version(connection: sqlite3.Connection, request: VersionRequest) -> Selection:
@@ -93,9 +101,13 @@ def version(connection: sqlite3.Connection, request: VersionRequest) -> Selectio
         return Selection(count=_run(connection, sql, parameters)[0][0])
     direction = " DESC" if request.newest_first else ""
     sql = f"""
-        SELECT {_columns(request.want, _VERSION, _DOCUMENT)} FROM workflow_context_versions WHERE {condition}
+        SELECT {_columns(request.want, _VERSION, _PACKED)} FROM workflow_context_versions WHERE {condition}
         ORDER BY {", ".join(column + direction for column in order)} LIMIT ? OFFSET ?"""
-    return _selection(request.want, _run(connection, sql, (*parameters, _limit(request.limit), request.offset)))
+    values = (*parameters, _limit(request.limit), request.offset)
+    if request.want is Want.HEADERS:
+        return _selection(request.want, _run(connection, sql, values))
+    with one_view(connection) as unpacker:
+        return _selection(request.want, _run(connection, sql, values), partial(unpacked, unpacker))
 
 
 def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:
@@ -167,11 +179,27 @@ def _columns(want: Want, of_header: str, of_document: str) -> str:
     return of_header if want is Want.HEADERS else f"{of_header}, {of_document}"
 
 
-def _selection(want: Want, rows: Sequence[tuple[Any, ...]]) -> Selection:
+def unpacked(unpacker: Unpacker, row: Sequence[Any]) -> StoredDocument:
+    """Build a document from a row of PACKED_COLUMNS."""
+    workflow_id, version, stored, save_id, base = row
+    return StoredDocument(
+        workflow_id, version, unpacker.plain(workflow_id, version, PackedVersion(base, stored)), save_id
+    )
+
+
+def _as_it_is(row: Sequence[Any]) -> StoredDocument:
+    return StoredDocument(*row)
+
+
+def _selection(
+    want: Want,
+    rows: Sequence[tuple[Any, ...]],
+    document: Callable[[Sequence[Any]], StoredDocument] = _as_it_is,
+) -> Selection:
     width = 0 if want is Want.DOCUMENTS else _HEADER_WIDTH
     return Selection(
         headers=tuple(header(row[:width]) for row in rows) if width else (),
-        documents=tuple(StoredDocument(*row[width:]) for row in rows) if want is not Want.HEADERS else (),
+        documents=tuple(document(row[width:]) for row in rows) if want is not Want.HEADERS else (),
         count=len(rows),
     )
 

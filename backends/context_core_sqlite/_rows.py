@@ -31,6 +31,9 @@ VERSION_COLUMNS: Final = (*HEADER_COLUMNS, "idempotency_key", "origin_workflow_i
 DOCUMENT_COLUMNS: Final = ("workflow_id", "version", "CAST(document AS BLOB)", "save_id")
 """The columns of a StoredDocument: read as bytes, which spares decoding text that is parsed anyway."""
 
+PACKED_COLUMNS: Final = (*DOCUMENT_COLUMNS, "base_version")
+"""The columns of a version's document, which may be packed."""
+
 
 def tags_to_text(tags: Iterable[str]) -> str:
     """Render tags as one JSON array; equal lists give equal text."""

@@ -29,9 +29,14 @@ from context_core.records import (
     SaveRequest,
     time_to_text,
 )
+from context_core_sqlite._history import BASE_SAVED_AT, Packer, guarded
 from context_core_sqlite._rows import RECORD_COLUMNS, document_value, record_values
 
-_HEAD: Final = f"SELECT version, {', '.join(RECORD_COLUMNS)} FROM workflow_context WHERE workflow_id = ?"
+REPACKED_AT_ONCE: Final = 200
+"""How many versions one transaction packs anew, so that writers get their turn."""
+
+_HEAD: Final = f"""
+    SELECT version, {BASE_SAVED_AT}, {", ".join(RECORD_COLUMNS)} FROM workflow_context AS head WHERE workflow_id = ?"""
 _TOMBSTONE: Final = "SELECT last_version, deleted_at FROM workflow_context_tombstones WHERE workflow_id = ?"
 _VERSION_OF_KEY: Final = """
     SELECT version, saved_at, content_hash FROM workflow_context_versions
@@ -45,8 +50,8 @@ _FOLLOWING: Final = tuple(place for place, column in enumerate(RECORD_COLUMNS) i
 _SAVED_AT: Final = RECORD_COLUMNS.index("saved_at")
 _INSERT_VERSION: Final = f"""
     INSERT INTO workflow_context_versions (workflow_id, version, {", ".join(RECORD_COLUMNS)},
-        idempotency_key, content_hash, origin_workflow_id, origin_version, document)
-    VALUES (?, ?, {", ".join("?" * len(RECORD_COLUMNS))}, ?, ?, ?, ?, ?)"""
+        idempotency_key, content_hash, origin_workflow_id, origin_version, base_version, document)
+    VALUES (?, ?, {", ".join("?" * len(RECORD_COLUMNS))}, ?, ?, ?, ?, ?, ?)"""
 
 
 _BURY: Final = """
@@ -58,13 +63,15 @@ _BURY: Final = """
 class _Head:
     """Where a workflow stands: its newest version, or that of its tombstone where it does not exist.
 
-    *values* are those of RECORD_COLUMNS; empty for a tombstone.
+    *values* are those of RECORD_COLUMNS; empty for a tombstone. *base_saved_at* is the time of the version that the next
+    one should lean on, None where there is none.
     """
 
     workflow_id: str
     version: int = 0
     saved_at: str = ""
     values: tuple[Any, ...] = ()
+    base_saved_at: str | None = None
 
     @property
     def exists(self) -> bool:
@@ -84,10 +91,12 @@ class Writer:
     Attributes:
         clock: Where `saved_at` times come from; it is read inside the transaction.
         limit_bytes: How large a document may be.
+        packer: How documents of versions are stored.
     """
 
     clock: Clock
     limit_bytes: int
+    packer: Packer = attrs.Factory(Packer)
 
     def save(self, connection: sqlite3.Connection, request: SaveRequest) -> SavedVersion:
         """Append a version and make it the head."""
@@ -104,7 +113,7 @@ class Writer:
         _check_expected(head, request.expected_version)
         version = head.version + 1
         saved_at = self._saved_at(head)
-        _append(connection, head, version, request, record_values(record, saved_at))
+        self._append(connection, head, version, request, record_values(record, saved_at))
         return SavedVersion(version=version, saved_at=saved_at)
 
     def restore(self, connection: sqlite3.Connection, request: RestoreRequest) -> Restored:
@@ -120,7 +129,7 @@ class Writer:
             raise RestoreConflictError(
                 workflow_id=record.workflow_id, version=request.version, head_version=head.version
             )
-        _append(connection, head, request.version, request, values)
+        self._append(connection, head, request.version, request, values)
         if not head.exists and request.workflow_created_at != record.created_at:
             connection.execute(
                 "UPDATE workflow_context SET created_at = ? WHERE workflow_id = ?",
@@ -136,9 +145,8 @@ class Writer:
         if not head.exists:
             return Deleted(existed=False)
         deleted_at = time_to_text(self._saved_at(head))
-        connection.execute("INSERT INTO workflow_context_delete_guard (workflow_id) VALUES (?)", (workflow_id,))
-        connection.execute("DELETE FROM workflow_context_versions WHERE workflow_id = ?", (workflow_id,))
-        connection.execute("DELETE FROM workflow_context_delete_guard WHERE workflow_id = ?", (workflow_id,))
+        with guarded(connection, workflow_id):
+            connection.execute("DELETE FROM workflow_context_versions WHERE workflow_id = ?", (workflow_id,))
         connection.execute("DELETE FROM workflow_context WHERE workflow_id = ?", (workflow_id,))
         connection.execute(_BURY, (workflow_id, head.version, deleted_at))
         return Deleted(existed=True)
@@ -155,6 +163,37 @@ class Writer:
         if isinstance(operation, RestoreRequest):
             return self.restore(connection, operation)
         return restore_tombstone(connection, operation)
+
+    def repack(self, connection: sqlite3.Connection, after: tuple[str, int]) -> tuple[str, int] | None:
+        """Pack some versions behind *after* that are stored as they are; return the last, None at the end."""
+        return self.packer.repack(connection, after, REPACKED_AT_ONCE)
+
+    def _append(
+        self,
+        connection: sqlite3.Connection,
+        head: _Head,
+        version: int,
+        request: SaveRequest | RestoreRequest,
+        values: tuple[Any, ...],
+    ) -> None:
+        """Write a version, and the head that follows it."""
+        record, key, origin = request.record, request.idempotency, request.origin
+        document = document_value(record)
+        if head.exists:
+            _update_head(connection, head, version, values, document)
+        else:
+            connection.execute(_INSERT_HEAD, (head.workflow_id, version, *values, document))
+        lineage = (
+            key.key if key is not None else None,
+            key.content_hash if key is not None else None,
+            origin.workflow_id if origin is not None else None,
+            origin.version if origin is not None else None,
+        )
+        stored: tuple[int | None, str | bytes] = None, document
+        if record.save_id is None:  # what went through a codec of the store has nothing in common with anything
+            stored = self.packer.pack(connection, head.workflow_id, version, record.document, head.base_saved_at)
+            self.packer.wrote(head.workflow_id, version, values[_SAVED_AT], record.document)
+        connection.execute(_INSERT_VERSION, (head.workflow_id, version, *values, *lineage, *stored))
 
     def _check_size(self, record: ContextRecord) -> None:
         size_bytes = len(record.document)
@@ -178,34 +217,11 @@ def restore_tombstone(connection: sqlite3.Connection, request: RestoreTombstoneR
     return Restored()
 
 
-def _append(
-    connection: sqlite3.Connection,
-    head: _Head,
-    version: int,
-    request: SaveRequest | RestoreRequest,
-    values: tuple[Any, ...],
-) -> None:
-    """Write a version, and the head that follows it."""
-    key, origin = request.idempotency, request.origin
-    document = document_value(request.record)
-    if head.exists:
-        _update_head(connection, head, version, values, document)
-    else:
-        connection.execute(_INSERT_HEAD, (head.workflow_id, version, *values, document))
-    lineage = (
-        key.key if key is not None else None,
-        key.content_hash if key is not None else None,
-        origin.workflow_id if origin is not None else None,
-        origin.version if origin is not None else None,
-    )
-    connection.execute(_INSERT_VERSION, (head.workflow_id, version, *values, *lineage, document))
-
-
 def _head(connection: sqlite3.Connection, workflow_id: str) -> _Head:
     row = connection.execute(_HEAD, (workflow_id,)).fetchone()
     if row is not None:
-        version, *values = row
-        return _Head(workflow_id, version, values[_SAVED_AT], tuple(values))
+        version, base_saved_at, *values = row
+        return _Head(workflow_id, version, values[_SAVED_AT], tuple(values), base_saved_at)
     return _Head(workflow_id, *connection.execute(_TOMBSTONE, (workflow_id,)).fetchone() or ())
 
 

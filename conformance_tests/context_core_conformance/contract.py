@@ -20,6 +20,7 @@ from context_core_conformance.laws.history import HistoryLaws
 from context_core_conformance.laws.hooks import HookLaws
 from context_core_conformance.laws.idem import IdempotencyLaws
 from context_core_conformance.laws.lifecycle import LifecycleLaws
+from context_core_conformance.laws.long_history import LongHistoryLaws
 from context_core_conformance.laws.migration import MigrationLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
@@ -59,6 +60,7 @@ class BackendContract(
     CapabilityLaws,
     PageLaws,
     HistoryLaws,
+    LongHistoryLaws,
     MixedBatchLaws,
     RestoreLaws,
     RetentionLaws,

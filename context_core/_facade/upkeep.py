@@ -107,12 +107,22 @@ class Upkeep(OpenedStore[C]):
         damages = list(report.damages)
         known = {(damage.workflow_id, damage.version) for damage in damages}
         with _view_of(self._backend) as view:
-            pages = (page for workflow_id in _ids(view) for page in _history(view, workflow_id, Want.DOCUMENTS))
-            for stored in itertools.chain.from_iterable(page.documents for page in pages):
-                problem = self._problem_of(stored)
+            for stored in itertools.chain.from_iterable(_readable(view, workflow_id) for workflow_id in _ids(view)):
+                problem = stored.problem if isinstance(stored, CorruptDocumentError) else self._problem_of(stored)
                 if problem is not None and (stored.workflow_id, stored.version) not in known:
                     damages.append(Damage(workflow_id=stored.workflow_id, version=stored.version, problem=problem))
         return VerifyReport(checked_versions=report.checked_versions, damages=tuple(damages))
+
+    def migrate(self) -> int:
+        """Bring what older code stored to the newest form, and return the schema version (MI03).
+
+        Opening a store does as much of this as it needs; this does what may take long, in bounded transactions, while
+        others read and write. It may be killed and run again.
+
+        Raises:
+            UnsupportedOperationError: The backend does not declare MIGRATE.
+        """
+        return self._backend.migrate()
 
     def backup(self, target: str | PathLike[str]) -> None:
         """Copy the live store to a new file, as it is at one moment; writers go on (MO02).
@@ -285,6 +295,34 @@ def _pages(view: Reader, want: Want) -> Iterator[Selection]:
         if page.count < PAGE_SIZE:
             return
         place = ((page.headers or page.documents)[-1].workflow_id,)
+
+
+def _readable(view: Reader, workflow_id: str) -> Iterator[StoredDocument | CorruptDocumentError]:
+    """A workflow's documents, oldest first; for each that the backend cannot read, its error."""
+    for offset in itertools.count(0, PAGE_SIZE):
+        try:
+            page: Sequence[StoredDocument | CorruptDocumentError] = _documents(view, workflow_id, PAGE_SIZE, offset)
+        except CorruptDocumentError:
+            page = list(_one_by_one(view, workflow_id, offset))
+        yield from page
+        if len(page) < PAGE_SIZE:
+            return
+
+
+def _one_by_one(view: Reader, workflow_id: str, start: int) -> Iterator[StoredDocument | CorruptDocumentError]:
+    for offset in range(start, start + PAGE_SIZE):
+        try:
+            found = _documents(view, workflow_id, 1, offset)
+        except CorruptDocumentError as error:
+            yield error
+        else:
+            if not found:
+                return
+            yield from found
+
+
+def _documents(view: Reader, workflow_id: str, limit: int, offset: int) -> Sequence[StoredDocument]:
+    return view.version(VersionRequest(of=workflow_id, want=Want.DOCUMENTS, limit=limit, offset=offset)).documents
 
 
 def _history(view: Reader, workflow_id: str, want: Want) -> Iterator[Selection]:

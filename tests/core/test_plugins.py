@@ -296,3 +296,23 @@ def test_a_store_that_cannot_be_bound_is_closed():
     with pytest.raises(BackendContractError):
         ContextPersistence(backend, wrappers=[object()])
     assert backend._is_closed
+
+
+class TestNone:
+    @pytest.mark.parametrize("verb", VERBS)
+    def test_a_driver_that_gives_none_breaks_the_contract(self, verb):
+        """pluggy takes None for "no answer"."""
+        giving_none = type("GivingNone", (MemoryBackend,), {verb: lambda self, request: None})()
+        with pytest.raises(BackendContractError, match=f"{verb} gave None"):
+            getattr(bind(giving_none, [Observer()]), verb)(REQUESTS[verb])
+
+    def test_a_wrapper_that_loses_the_result_breaks_the_contract(self, backend):
+        """It forgot to return what it got."""
+
+        class Forgetful:
+            @hookimpl(wrapper=True)
+            def load(self, request):
+                yield
+
+        with pytest.raises(BackendContractError, match="load gave None: a wrapper must return"):
+            bind(backend, [Forgetful()]).load(REQUESTS["load"])

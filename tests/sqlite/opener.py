@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from context_core import ContextCoreError, ContextPersistence, WorkflowContext
-from context_core_sqlite import SqliteBackend
+from context_core_sqlite import SqliteBackend, _write
 
 
 def open_at_signal(database: str, workflow_id: str) -> None:
@@ -23,9 +23,9 @@ def open_at_signal(database: str, workflow_id: str) -> None:
 
 
 def kill_at_every_statement(database: str, folder: str) -> None:
-    """Open copies of a database in forked children, the n-th of which kills itself before its n-th statement.
+    """Open and migrate copies of a database in forked children; the n-th kills itself before its n-th statement.
 
-    Stops with the first child that lives to open it; prints how many were killed.
+    Stops with the first child that lives to the end; prints how many were killed.
     """
     for number in itertools.count(1):
         copy = Path(folder) / f"killed-{number:03}.db"
@@ -33,7 +33,8 @@ def kill_at_every_statement(database: str, folder: str) -> None:
         child = os.fork()
         if child == 0:
             _kill_at(number)
-            SqliteBackend(copy)
+            _write.REPACKED_AT_ONCE = 2  # type: ignore[misc]  # so that a small database takes several transactions
+            SqliteBackend(copy).migrate()
             os._exit(0)
         _, status = os.waitpid(child, 0)
         if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:

@@ -34,7 +34,7 @@ def replacing(row_id, workflow_id, version, idempotency_key):
     """A REPLACE that collides with the first version in one of its keys."""
     return f"""REPLACE INTO workflow_context_versions
         SELECT {row_id}, {workflow_id}, {version}, epic_num, story_num, feature, workflow_name, current_phase, status,
-            created_at, updated_at, saved_at, tags, NULL, {idempotency_key}, NULL, NULL, NULL, '{{}}'
+            created_at, updated_at, saved_at, tags, NULL, {idempotency_key}, NULL, NULL, NULL, '{{}}', NULL
         FROM workflow_context_versions WHERE version = 1"""
 
 

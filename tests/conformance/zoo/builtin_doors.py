@@ -8,6 +8,7 @@ from pathlib import Path
 
 import context_core_memory
 from context_core import ContextPersistence, WorkflowContext
+from context_core.history_codec import unpack
 from context_core_conformance import OlderStore
 from context_core_memory import _backend
 
@@ -62,7 +63,9 @@ class SqliteDoors:
         return any(line.startswith("SCAN head") for line in plan.splitlines())
 
     def raw_storage(self, url: str) -> Iterable[bytes]:
+        """Every row, and the documents of packed versions as they were before packing."""
         with contextlib.closing(sqlite3.connect(path_of(url))) as connection:
+            yield from _documents(connection)
             connection.text_factory = bytes
             tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
             for (name,) in tables:
@@ -139,3 +142,16 @@ class SqliteDoors:
         with contextlib.closing(sqlite3.connect(path_of(url))) as connection:
             rows = connection.execute("SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")
             return sorted(rows, key=repr)
+
+
+def _documents(connection: sqlite3.Connection) -> Iterable[bytes]:
+    """Unpack without the driver: a version leans on an earlier one of its workflow."""
+    plain: dict[tuple[str, int], bytes] = {}
+    rows = """SELECT workflow_id, version, base_version, CAST(document AS BLOB) FROM workflow_context_versions
+        ORDER BY workflow_id, version"""
+    for workflow_id, version, base, stored in connection.execute(rows):
+        document = stored
+        if base is not None:
+            document = unpack(stored, None if base == version else plain[workflow_id, base])
+        plain[workflow_id, version] = document
+        yield document
