@@ -1,9 +1,10 @@
 """`BackendContract`: the class that a driver's author subclasses; its laws are sealed."""
 
 import abc
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import pytest
 
@@ -38,6 +39,7 @@ from context_core_conformance.laws.storage import StorageLaws
 from context_core_conformance.laws.time import TimeLaws
 from context_core_conformance.laws.verify import VerifyLaws
 from context_core_conformance.laws.version import VersionLaws
+from context_core_conformance.promises import PROMISES
 from context_core_conformance.subject import Subject
 
 
@@ -85,16 +87,23 @@ class BackendContract(
     def fresh_url(self, tmp_path: Path) -> str:
         """Return the URL of a new, empty store. Opened twice, it gives two handles to the same store."""
 
+    deviations: ClassVar[Mapping[str, str]] = {}
+    """What the backend is known not to keep: a law's name or a promise's id, with the reason. It is reported as not
+    held, and the run fails when all that it excuses passes."""
+
     def dispose(self, url: str) -> None:
         """Throw the store away after a test; nothing by default, as files lie in *tmp_path*."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        sealed = [name for name in vars(cls) if name in _sealed_names()]
-        if sealed:
-            raise TypeError(
-                f"{cls.__name__} redefines {', '.join(sorted(sealed))}: the laws of the contract are sealed"
-            )
+        changed = sorted(name for name, sealed in SEALED.items() if inspect.getattr_static(cls, name) is not sealed)
+        if changed:
+            raise TypeError(f"{cls.__name__} redefines {', '.join(changed)}: the laws of the contract are sealed")
+        for name, reason in cls.deviations.items():
+            if name not in LAWS and name not in PROMISES:
+                raise TypeError(f"{cls.__name__} deviates from {name!r}, which is neither a law nor a promise")
+            if not isinstance(reason, str) or not reason.strip():
+                raise TypeError(f"{cls.__name__} deviates from {name} and gives no reason")
 
     @pytest.fixture
     def subject(self, tmp_path: Path) -> Iterator[Subject]:
@@ -118,5 +127,27 @@ class BackendContract(
         return subject.open()
 
 
-def _sealed_names() -> set[str]:
-    return {name for name in dir(BackendContract) if name.startswith("test_")} | {"subject", "store"}
+_OPEN: Final = frozenset({*vars(SideDoors), "fresh_url", "dispose", "deviations"})
+"""What a test class may define."""
+
+SEALED: Final[Mapping[str, object]] = {
+    name: inspect.getattr_static(BackendContract, name)
+    for name in dir(BackendContract)
+    if not name.startswith("_") and name not in _OPEN
+}
+"""Every law and every fixture, as they are when the suite is imported."""
+
+LAWS: Final[Mapping[str, Any]] = {name: law for name, law in SEALED.items() if name.startswith("test_")}
+"""Every law, by name."""
+
+
+def promises_of(law: object) -> frozenset[str]:
+    """The ids of the promises that a law is marked with."""
+    marks = getattr(law, "pytestmark", ())
+    return frozenset(promise_id for mark in marks if mark.name == "promise" for promise_id in mark.args)
+
+
+def deviation_of(cls: type[BackendContract], name: str) -> tuple[str, str] | None:
+    """What excuses a law of *cls*, and why: a deviation from it by name, or from one of its promises."""
+    excuses = [each for each in cls.deviations if each == name or each in promises_of(LAWS.get(name))]
+    return (excuses[0], cls.deviations[excuses[0]]) if excuses else None

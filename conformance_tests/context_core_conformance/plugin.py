@@ -5,11 +5,18 @@ from typing import Any
 
 import pytest
 
+from context_core_conformance import sealing, selection
 from context_core_conformance.promises import PROMISES
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run be narrowed to some promises."""
+    selection.add_option(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known."""
+    sealing.register(config)
     config.addinivalue_line("markers", "promise(*ids): the promises of a context backend that this law checks")
 
 

@@ -6,4 +6,6 @@ from context_core_conformance import BackendContract
 
 
 class TestSqlite(SqliteDoors, BackendContract):
-    pass
+    deviations = {  # noqa: RUF012  # read, never changed
+        "test_a_damaged_row_hides_no_other_version": "packed versions that lean on a damaged one go with it",
+    }

@@ -7,7 +7,7 @@ from context_core.records import DeleteRequest, SavedVersion, VersionRequest, Wa
 from context_core_conformance.laws.version_stories import StoryLaws
 from context_core_conformance.laws.version_times import AsOfLaws
 from context_core_conformance.promises import promise
-from context_core_conformance.samples import a_context
+from context_core_conformance.samples import EPOCH, a_context
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save, apply, everything, headers_of, loaded
 
@@ -81,6 +81,19 @@ class VersionLaws(AsOfLaws, StoryLaws):
         assert (head.version, head.created_at, head.updated_at) == (3, created_at, later)
         assert len(store.search_contexts({"created_at": created_at})) == 1
         assert store.search_contexts({"created_at": later}) == []
+
+    @promise("VE02", "QU10")
+    def test_a_workflow_grows_no_older(self, subject: Subject) -> None:
+        """A later version that says an earlier time of creation does not move its workflow either."""
+        store = subject.open()
+        first, earlier = a_context(), EPOCH.replace(year=2001)
+        store.save_context(first)
+        store.save_context(a_context("other", created_at=EPOCH.replace(year=2011)))
+        store.save_context(a_context(created_at=earlier))
+        heads = store.list_headers()
+        assert [(head.workflow_id, head.version) for head in heads] == [("order-7", 2), ("other", 1)]
+        assert heads[0].created_at == first.created_at
+        assert store.search_contexts({"created_at__lt": EPOCH.replace(year=2011)}) == []
 
     @promise("VE03")
     def test_load_gives_the_highest_version_and_each_by_number(self, store: Store) -> None:

@@ -30,17 +30,12 @@ each_fault: Final = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS
 class Keeper:
     """A pytest plugin that shows a specimen the laws about some promises, and keeps what came of it."""
 
-    promises: frozenset[str]
     failures: list[tuple[pytest.Item, pytest.CallInfo[Any]]] = attrs.Factory(list)
     passed: int = 0
 
-    def pytest_pycollect_makeitem(self, name: str, obj: object) -> list[pytest.Item] | None:
-        """Leave out the laws about other promises, before they are made into hundreds of items."""
-        is_of_others = name.startswith("test_") and not self.promises & promises_of(obj)
-        return [] if is_of_others or name == WHOLE_LIVES else None
-
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
         """Generated laws come last: they search for the smallest failure, where any will do."""
+        items[:] = [item for item in items if item.originalname != WHOLE_LIVES]
         items.sort(key=lambda item: hasattr(item.obj, "hypothesis"))
 
     @pytest.hookimpl(wrapper=True)
@@ -52,22 +47,16 @@ class Keeper:
         return report
 
 
-def promises_of(law: object) -> set[str]:
-    """The ids that a law is marked with."""
-    marks = getattr(law, "pytestmark", ())
-    return {promise_id for mark in marks if mark.name == "promise" for promise_id in mark.args}
-
-
-def show(fault: Fault, promises: frozenset[str], *arguments: str) -> Keeper:
-    """Hold a specimen to the laws about *promises*, in a pytest of its own."""
-    keeper = Keeper(promises)
+def show(fault: Fault) -> Keeper:
+    """Hold a specimen to the laws about what it breaks, up to the first that fails, in a pytest of its own."""
+    keeper = Keeper()
     specimen = f"{specimens_file()}::{SPECIMENS[fault.name].__name__}"
     last_call.clear()
     try:
         with fault.infection(), pytest.MonkeyPatch.context() as patch:
             # Any failure of a generated law will do, not the smallest one.
             patch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", 0)
-            pytest.main([specimen, *_ALONE, *arguments], plugins=[keeper])
+            pytest.main([specimen, f"--promise={','.join(fault.promises)}", *_ALONE], plugins=[keeper])
     finally:
         last_call.set()
     return keeper
@@ -83,6 +72,7 @@ _ALONE: Final = (
     "--config-file=/dev/null",
     "--import-mode=importlib",
     "--capture=no",
+    "--exitfirst",
     *("-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:faulthandler", "-p", "no:unraisableexception"),
     *("-p", "no:threadexception", "-p", "no:logging", "-p", "no:warnings"),
     *("-p", "context_core_conformance.plugin"),
@@ -113,7 +103,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @each_fault
 def test_the_suite_finds_it(fault: Fault, record_property: Callable[[str, object], None]) -> None:
     """By a law about one of the promises that it breaks."""
-    keeper = show(fault, fault.promises, "--exitfirst")
+    keeper = show(fault)
     assert keeper.failures, f"{fault.sentence} — and no law about {', '.join(sorted(fault.promises))} fails"
     ((law, call),) = keeper.failures
     record_property("caught_by", law.name)

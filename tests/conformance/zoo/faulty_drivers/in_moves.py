@@ -220,6 +220,17 @@ class ImportStampsAnew(_Restoring):
         return attrs.evolve(request, saved_at=max(self._clock(), request.saved_at))
 
 
+@breaks("MO01", "TI02")
+class ImportGoesBackInTime(_Restoring):
+    """A restored version is only held against the first of its history."""
+
+    def restore(self, request: RestoreRequest) -> Operation:
+        versions = state_of(self).versions(request.record.workflow_id)
+        if not versions or request.saved_at < versions[0].header.saved_at:
+            return request
+        return attrs.evolve(request, saved_at=max(request.saved_at, versions[-1].header.saved_at))
+
+
 @breaks("MO01", "ID01")
 class ImportLosesKeys(_Restoring):
     """A retry after an import writes again."""

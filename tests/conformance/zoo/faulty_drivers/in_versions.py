@@ -81,6 +81,18 @@ class HeadsAreAsYoungAsTheirVersion(MemoryBackend):
         return saved
 
 
+@breaks("VE02", "QU10")
+class HeadsAreAsOldAsTheirOldestClaim(MemoryBackend):
+    """A workflow seems to have been created at the earliest time that any of its versions says."""
+
+    def save(self, request: SaveRequest) -> SavedVersion:
+        saved = super().save(request)
+        history = state_of(self).histories[request.record.workflow_id]
+        earliest = min(history.created_at, request.record.created_at)
+        state_of(self).histories[request.record.workflow_id] = attrs.evolve(history, created_at=earliest)
+        return saved
+
+
 @breaks("VE03")
 class NewestIsLastUpdated(MemoryBackend):
     """The head is the version that was updated last, whatever its number."""
