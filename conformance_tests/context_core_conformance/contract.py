@@ -1,14 +1,15 @@
 """`BackendContract`: the class that a driver's author subclasses; its laws are sealed."""
 
 import abc
-import functools
-from collections.abc import Iterable, Iterator
+import inspect
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Final
 
 import pytest
 
 from context_core import ContextPersistence
+from context_core_conformance.doors import SideDoors
 from context_core_conformance.laws.batch import BatchLaws
 from context_core_conformance.laws.capability import CapabilityLaws
 from context_core_conformance.laws.cas import CasLaws
@@ -25,6 +26,7 @@ from context_core_conformance.laws.lifecycle import LifecycleLaws
 from context_core_conformance.laws.linear import LinearLaws
 from context_core_conformance.laws.long_history import LongHistoryLaws
 from context_core_conformance.laws.lost_replies import LostReplyLaws
+from context_core_conformance.laws.migration import MigrationLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
 from context_core_conformance.laws.page import PageLaws
@@ -37,9 +39,11 @@ from context_core_conformance.laws.restore import RestoreLaws
 from context_core_conformance.laws.retention import RetentionLaws
 from context_core_conformance.laws.roundtrip import RoundtripLaws
 from context_core_conformance.laws.stateful import StatefulLaws
+from context_core_conformance.laws.storage import StorageLaws
 from context_core_conformance.laws.time import TimeLaws
 from context_core_conformance.laws.verify import VerifyLaws
 from context_core_conformance.laws.version import VersionLaws
+from context_core_conformance.promises import PROMISES
 from context_core_conformance.subject import Subject
 
 
@@ -71,12 +75,17 @@ class BackendContract(
     RestoreLaws,
     RetentionLaws,
     MoveLaws,
+    StorageLaws,
+    MigrationLaws,
     HookLaws,
     VerifyLaws,
     TimeLaws,
     StatefulLaws,
+    SideDoors,
 ):
     """Every law that a backend must keep. Subclass it as ``TestMine`` and give it a fresh store's URL.
+
+    What else a class may tell, for laws that need more than the public API, are its `SideDoors`.
 
     The laws are sealed: a subclass that defines a test of the same name, or hides one, is refused. A law about
     something that the backend does not declare as a capability becomes a check that it refuses it.
@@ -86,29 +95,23 @@ class BackendContract(
     def fresh_url(self, tmp_path: Path) -> str:
         """Return the URL of a new, empty store. Opened twice, it gives two handles to the same store."""
 
-    def raw_storage(self, url: str) -> Iterable[bytes] | None:
-        """The side door: everything that the storage holds, read without the driver. None where there is no such way.
-
-        With it the suite can see that deleted content is gone, and that reading writes nothing.
-        """
-        del url
-        return None
-
-    def backup_url(self, path: Path) -> str | None:
-        """Return the URL that opens the backup at *path*; None where a backup is opened in another way."""
-        del path
-        return None
+    deviations: ClassVar[Mapping[str, str]] = {}
+    """What the backend is known not to keep: a law's name or a promise's id, with the reason. It is reported as not
+    held, and the run fails when all that it excuses passes."""
 
     def dispose(self, url: str) -> None:
         """Throw the store away after a test; nothing by default, as files lie in *tmp_path*."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        sealed = [name for name in vars(cls) if name in _sealed_names()]
-        if sealed:
-            raise TypeError(
-                f"{cls.__name__} redefines {', '.join(sorted(sealed))}: the laws of the contract are sealed"
-            )
+        changed = sorted(name for name, sealed in SEALED.items() if inspect.getattr_static(cls, name) is not sealed)
+        if changed:
+            raise TypeError(f"{cls.__name__} redefines {', '.join(changed)}: the laws of the contract are sealed")
+        for name, reason in cls.deviations.items():
+            if name not in LAWS and name not in PROMISES:
+                raise TypeError(f"{cls.__name__} deviates from {name!r}, which is neither a law nor a promise")
+            if not isinstance(reason, str) or not reason.strip():
+                raise TypeError(f"{cls.__name__} deviates from {name} and gives no reason")
 
     @pytest.fixture
     def subject(self, tmp_path: Path) -> Iterator[Subject]:
@@ -119,12 +122,7 @@ class BackendContract(
             place.mkdir(exist_ok=True)
             url = self.fresh_url(place)
             urls.append(url)
-            return Subject(
-                url,
-                raw_storage=functools.partial(self.raw_storage, url),
-                backup_url=self.backup_url,
-                another=lambda: fresh(tmp_path / f"another-{len(urls)}"),
-            )
+            return Subject(url, place, doors=self, another=lambda: fresh(tmp_path / f"another-{len(urls)}"))
 
         with fresh(tmp_path) as subject:
             yield subject
@@ -137,5 +135,27 @@ class BackendContract(
         return subject.open()
 
 
-def _sealed_names() -> set[str]:
-    return {name for name in dir(BackendContract) if name.startswith("test_")} | {"subject", "store"}
+_OPEN: Final = frozenset({*vars(SideDoors), "fresh_url", "dispose", "deviations"})
+"""What a test class may define."""
+
+SEALED: Final[Mapping[str, object]] = {
+    name: inspect.getattr_static(BackendContract, name)
+    for name in dir(BackendContract)
+    if not name.startswith("_") and name not in _OPEN
+}
+"""Every law and every fixture, as they are when the suite is imported."""
+
+LAWS: Final[Mapping[str, Any]] = {name: law for name, law in SEALED.items() if name.startswith("test_")}
+"""Every law, by name."""
+
+
+def promises_of(law: object) -> frozenset[str]:
+    """The ids of the promises that a law is marked with."""
+    marks = getattr(law, "pytestmark", ())
+    return frozenset(promise_id for mark in marks if mark.name == "promise" for promise_id in mark.args)
+
+
+def deviation_of(cls: type[BackendContract], name: str) -> tuple[str, str] | None:
+    """What excuses a law of *cls*, and why: a deviation from it by name, or from one of its promises."""
+    excuses = [each for each in cls.deviations if each == name or each in promises_of(LAWS.get(name))]
+    return (excuses[0], cls.deviations[excuses[0]]) if excuses else None

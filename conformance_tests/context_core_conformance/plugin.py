@@ -10,16 +10,15 @@ import pytest
 from hypothesis import Phase, settings
 
 from context_core import ConfigurationError
-from context_core_conformance import test_backend
+from context_core_conformance import sealing, selection, test_backend
 from context_core_conformance.promises import PROMISES
 from context_core_conformance.redaction import Redactor
 from context_core_conformance.report.events import EventWriter
-from context_core_conformance.report.marks import promises_of, refusals_of
+from context_core_conformance.report.marks import promises_of
 from context_core_conformance.report.recording import Recorder
 from context_core_conformance.url_template import PLACEHOLDERS, UrlTemplate
 
 OPTION: Final = "--context-backend"
-PROMISE_OPTION: Final = "--context-promise"
 EVENTS_OPTION: Final = "--context-events"
 _REDACTOR: Final = pytest.StashKey[Redactor]()
 
@@ -34,19 +33,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help=f"with --pyargs context_core_conformance: check the backend whose stores have such URLs. {placeholders}. "
         "Write at least one of them: every law writes and deletes in a store of its own",
     )
-    group.addoption(
-        PROMISE_OPTION,
-        metavar="ID",
-        action="append",
-        default=[],
-        help="run only the laws of this promise, VE01 for one; may be repeated",
-    )
+    selection.add_option(group)
     # For `context-core conformance`, which reads what it says from a pipe.
     group.addoption(EVENTS_OPTION, metavar="FD", type=int, help=argparse.SUPPRESS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the markers known, and check the address before anything runs."""
+    sealing.register(config)
     config.addinivalue_line("markers", "promise(*ids): the promises of a context backend that this law checks")
     config.addinivalue_line("markers", "refuses(*capabilities): this law checks the refusal of what is not declared")
     url = config.getoption(OPTION)
@@ -56,9 +50,6 @@ def pytest_configure(config: pytest.Config) -> None:
             test_backend.TestBackend.template = UrlTemplate.parse(url)
         except ConfigurationError as error:
             raise pytest.UsageError(f"{OPTION}: {error}") from error
-    unknown = sorted(set(config.getoption(PROMISE_OPTION)) - PROMISES.keys())
-    if unknown:
-        raise pytest.UsageError(f"{PROMISE_OPTION}: there is no promise {', '.join(unknown)}")
     events = config.getoption(EVENTS_OPTION)
     if events is not None:
         # To explain a failing sequence of steps took hypothesis five minutes, to find and shorten it ten seconds.
@@ -73,18 +64,6 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
     """Refuse to collect the contract of a backend that nobody named."""
     if file_path == Path(test_backend.__file__) and parent.config.getoption(OPTION) is None:
         raise pytest.UsageError(f"say which backend: {OPTION}=URL, sqlite:///{{tmp_path}}/store.db for one")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the laws of promises that were not asked for. A refusal stays with the promises of its capability."""
-    asked = {PROMISES[promise_id] for promise_id in config.getoption(PROMISE_OPTION)}
-    if not asked:
-        return
-    ids = {promise.id for promise in asked}
-    capabilities = {promise.capability for promise in asked} - {None}
-    wanted = [item for item in items if ids & set(promises_of(item)) or capabilities & set(refusals_of(item))]
-    config.hook.pytest_deselected(items=[item for item in items if item not in wanted])
-    items[:] = wanted
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

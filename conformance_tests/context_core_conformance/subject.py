@@ -1,33 +1,34 @@
 """The backend under test, as the laws see it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from context_core import Capability, ContextBackend, ContextPersistence
 from context_core.plugins import open_backend
 from context_core.url import BackendURL
+from context_core_conformance.doors import SideDoors
 from context_core_conformance.skipping import skip_undeclared, skip_without_door
+
+T = TypeVar("T")
 
 
 class Subject:
     """Opens handles to one store, and closes them all at the end."""
 
-    def __init__(
-        self,
-        url: str,
-        *,
-        raw_storage: Callable[[], Iterable[bytes] | None],
-        backup_url: Callable[[Path], str | None],
-        another: Callable[[], "Subject"],
-    ) -> None:
+    def __init__(self, url: str, folder: Path, *, doors: SideDoors, another: Callable[[], "Subject"]) -> None:
         self.url = url
-        self._raw_storage = raw_storage
-        self._backup_url = backup_url
+        self.folder = folder
+        """A place for files of a law's own; a driver's files may lie in it too."""
+        self.doors = doors
         self._another = another
         self._opened = ExitStack()
+
+    def open_at(self, url: str, **options: Any) -> ContextPersistence[Any]:
+        """Open a store at another address."""
+        return self._opened.enter_context(ContextPersistence(url, **options))
 
     def open(self, **options: Any) -> ContextPersistence[Any]:
         """Open a store, *options* being those of ContextPersistence; each call gives another handle to the same one."""
@@ -59,10 +60,7 @@ class Subject:
 
     def open_backup(self, path: Path) -> ContextPersistence[Any]:
         """Open the backup that was made at *path*; skips where the test class does not tell its URL."""
-        url = self._backup_url(path)
-        if url is None:
-            skip_without_door("backup_url")
-        return self._opened.enter_context(ContextPersistence(url))
+        return self.open_at(needed(self.doors.backup_url(path), "backup_url"))
 
     def around(self, backend: ContextBackend, **options: Any) -> ContextPersistence[Any]:
         """Open a store around a backend object."""
@@ -80,10 +78,7 @@ class Subject:
 
     def raw_storage(self) -> bytes:
         """Everything that the storage holds, read through the side door; skips where there is none."""
-        chunks = self._raw_storage()
-        if chunks is None:
-            skip_without_door("raw_storage")
-        return b"\n".join(chunks)
+        return b"\n".join(needed(self.doors.raw_storage(self.url), "raw_storage"))
 
     def close_all(self) -> None:
         """Close whatever was opened so far."""
@@ -96,3 +91,10 @@ class Subject:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close_all()
+
+
+def needed(answer: T | None, door: str) -> T:
+    """What a side door gave; skips where the test class has none."""
+    if answer is None:
+        skip_without_door(door)
+    return answer

@@ -148,7 +148,7 @@ def test_a_good_driver_keeps_everything(run, tmp_path):
     assert (report["driver"]["name"], report["driver"]["distribution"]) == ("good", "odd-drivers 1.5")
     found = outcomes(tmp_path / "a" / "r.json")
     assert list(found) == list(PROMISES)
-    assert {found[name] for name in ("VE01", "CA01", "ID01", "QU04", "ER08")} == {"held"}
+    assert {found[name] for name in ("CA01", "ID01", "QU04", "ER08")} == {"held"}
     assert (found["DE01"], found["QU13"], found["CR01"]) == ("held_in_part", "refused", "not_run")
     assert not {"broken", "in_doubt", "deviated"} & set(found.values())
     suite = ET.parse(tmp_path / "r.xml").getroot()[0]
@@ -194,7 +194,7 @@ def test_a_refusal_is_run_with_its_promise(run, tmp_path):
 
 
 def test_nothing_ran_is_red(run):
-    """A promise for which the suite has no law cannot be asked about with success."""
+    """A promise whose laws all need a side door that is not there cannot be asked about with success."""
     done = run("good://{unique}", "--promise", "CO11")
     assert done.returncode == 3, done.stdout + done.stderr
 
@@ -265,11 +265,11 @@ def test_a_crash_names_the_law_it_happened_in(run, tmp_path):
 
 def test_a_law_that_hangs_is_broken(run, tmp_path):
     """After --law-timeout, with the place where it hangs."""
-    done = run("hanging://{unique}", "--promise", "VE07", "--law-timeout", "4", "--json", "r.json")
+    done = run("hanging://{unique}", "--promise", "VE07", "--law-timeout", "12", "--json", "r.json")
     assert done.returncode == 1, done.stdout + done.stderr
     report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     (failure,) = (law["failure"] for law in report["laws"] if law["failure"])
-    assert "nothing was heard of it for 4 s" in failure["came"]
+    assert "nothing was heard of it for 12 s" in failure["came"]
     assert "odd_drivers.py" in failure["came"]
 
 

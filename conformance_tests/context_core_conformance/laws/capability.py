@@ -132,7 +132,8 @@ class CapabilityLaws:
         url = attrs.evolve(BackendURL.parse(subject.url), username="user", password=PASSWORD)
         try:
             with closing(open_backend(url)) as backend:
-                shown = [repr(backend), repr(backend.describe())]
+                description = backend.describe()
+                shown = [repr(backend), repr(description), description.location, description.name]
         except ContextCoreError as error:
             shown = [str(error), repr(error), repr(error.__cause__), repr(error.__context__)]
         assert [text for text in shown if PASSWORD in text or quote(PASSWORD, safe="") in text] == []

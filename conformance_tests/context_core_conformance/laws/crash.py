@@ -2,10 +2,7 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Final
-
-import pytest
 
 from context_core import Capability, ContextBackend
 from context_core.plugins import open_backend
@@ -13,6 +10,7 @@ from context_core.url import BackendURL
 from context_core_conformance.crashing import kill_opener, kill_writers, nursery
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import TickingClock
+from context_core_conformance.skipping import skip_without_door
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Contents, everything
 
@@ -24,15 +22,6 @@ OPENERS: Final = max(4, KILLS // 3)
 
 
 class CrashLaws:
-    def older_url(self, folder: Path) -> str | None:
-        """Return the URL of a store that an older version of the driver wrote, made in *folder*, which is new and empty.
-
-        Every time with the same content: a few hundred versions, so that it takes a moment to migrate. None where there
-        is no older version.
-        """
-        del folder
-        return None
-
     @promise("CR01", "CR02", "BA01", "ID03", "RE01", "VE01")
     def test_killed_writers_leave_the_old_state_or_the_new(self, subject: Subject) -> None:
         """Whether before, inside or after a transaction, or at any moment: no half, nothing acknowledged lost."""
@@ -41,29 +30,29 @@ class CrashLaws:
         kill_writers(subject.url, KILLS)
 
     @promise("CR03", "MI01")
-    def test_a_killed_migration_is_completed_by_the_next_open(self, tmp_path: Path) -> None:
+    def test_a_killed_migration_is_completed_by_the_next_open(self, subject: Subject) -> None:
         """Whenever it is killed, and however often: the content is that of a migration that was left alone."""
-        expected, duration_s = self._migrated(tmp_path / "left-alone")
+        began_s = time.monotonic()
+        expected = _contents(_older(subject, "left-alone"))
+        duration_s = time.monotonic() - began_s
         were_killed_at_work = 0
         with nursery() as started:
             for kill in range(OPENERS):
-                folder = tmp_path / f"killed-{kill}"
-                folder.mkdir()
-                url = self.older_url(folder)
-                assert url is not None
+                url = _older(subject, f"killed-{kill}")
                 for _ in range(1 + kill % 2):
                     were_killed_at_work += kill_opener(started, url, duration_s * (kill + 0.5) / OPENERS)
                 assert _contents(url) == expected
         assert were_killed_at_work
 
-    def _migrated(self, folder: Path) -> tuple[Contents, float]:
-        folder.mkdir()
-        url = self.older_url(folder)
-        if url is None:
-            pytest.skip("the backend's test class knows no older store (older_url)")
-        began_s = time.monotonic()
-        contents = _contents(url)
-        return contents, time.monotonic() - began_s
+
+def _older(subject: Subject, name: str) -> str:
+    """The address of a store that an older version of the driver wrote, every time with the same content."""
+    folder = subject.folder / name
+    folder.mkdir()
+    older = next(iter(subject.doors.older_stores(folder)), None)
+    if older is None:
+        skip_without_door("older_stores")
+    return older.url
 
 
 def _contents(url: str) -> Contents:

@@ -235,3 +235,13 @@ class IdempotencyLaws:
         assert store.save_context(a_context(feature="x"), idempotency_key="k") == 2
         assert store.save_context(a_context(feature="x"), idempotency_key="k") == 2
         assert [header.version for header in store.history("order-7")] == [2]
+
+    @promise("ID01", "DE01")
+    def test_a_retry_after_the_delete_writes_again(self, subject: Subject) -> None:
+        """The same key with the same content is a new save, to every handle: what it stood for is gone."""
+        subject.requires(Capability.IDEMPOTENCY)
+        stores = (subject.open(), subject.open())
+        for number, store in enumerate((*stores, *stores), start=1):
+            assert store.save_context(a_context(), idempotency_key="k") == number
+            assert store.load_context("order-7").version == number
+            assert store.delete_context("order-7") is True

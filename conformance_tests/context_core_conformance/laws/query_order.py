@@ -11,7 +11,7 @@ from context_core.records import QueryRequest, VersionRequest, Want
 from context_core_conformance.promises import promise
 from context_core_conformance.query_strategies import SORTABLE
 from context_core_conformance.samples import EPOCH, a_context
-from context_core_conformance.subject import Subject
+from context_core_conformance.subject import Subject, needed
 from context_core_conformance.verbs import Store
 
 
@@ -135,6 +135,25 @@ class QueryOrderLaws:
                 assert [document.workflow_id for document in documents.documents] == expected
                 assert (records.headers, records.documents) == (headers.headers, documents.documents)
 
+    @promise("QU09", "QU04")
+    def test_count_looks_inside_documents_as_search_does(self, subject: Subject) -> None:
+        """Whatever a filter looks at, as many are counted as are found."""
+        subject.requires(Capability.JSON_PATHS)
+        store = subject.open()
+        store.save_contexts(
+            a_context(f"w{number}", decisions={"n": number % 3}, artifacts=[number % 2]) for number in range(10)
+        )
+        asked: list[dict[str, Any]] = [
+            {"decisions.n": 1},
+            {"artifacts__contains": 1},
+            {"decisions.n__gt": 0, "epic_num": 1},
+        ]
+        assert [(store.count_contexts(each), len(store.search_contexts(each))) for each in asked] == [
+            (3, 3),
+            (5, 5),
+            (6, 6),
+        ]
+
     @promise("QU09", "QU11")
     def test_count_is_of_all_pages(self, subject: Subject) -> None:
         """COUNT ignores order and page; a page tells how many it holds."""
@@ -207,3 +226,26 @@ class QueryOrderLaws:
         for filters in asked:
             plan = backend.explain(QueryRequest(conditions=parse_filters(filters), limit=5))
             assert (filters, "index" in plan.lower()) == (filters, True)
+
+    @promise("QU13")
+    def test_no_indexed_condition_reads_everything(self, subject: Subject) -> None:
+        """Each indexed field has an index that narrows, not one that only orders."""
+        subject.requires(Capability.EXPLAIN)
+        subject.open().save_contexts(a_context(f"w{number}", feature=f"f{number}") for number in range(500))
+        backend = subject.backend()
+        asked: list[Any] = [
+            {"workflow_id": "w7"},
+            {"epic_num": 7},
+            {"epic_num": 7, "story_num": 2},
+            {"story_num": 7},
+            {"feature": "f7"},
+            {"feature__prefix": "f7"},
+            {"workflow_name": "other"},
+            {"current_phase": "review"},
+            {"status__in": ["failed", "paused"]},
+            {"created_at__gte": EPOCH + timedelta(days=490)},
+        ]
+        for filters in asked:
+            plan = backend.explain(QueryRequest(conditions=parse_filters(filters), limit=5))
+            reads_everything = needed(subject.doors.reads_everything(plan), "reads_everything")
+            assert (filters, plan, reads_everything) == (filters, plan, False)

@@ -175,6 +175,15 @@ class RestoreLaws:
         apply(backend, a_restore(2, saved_at=LATER))
         assert [header.saved_at for header in headers_of(backend, "order-7")] == [LATER, LATER]
 
+    @promise("MO01", "TI02")
+    def test_a_restore_is_held_against_the_head(self, subject: Subject) -> None:
+        """It goes back in time if it was saved before the newest version, though behind the first."""
+        backend = subject.backend()
+        apply(backend, a_restore(1, saved_at=EPOCH), a_restore(2, saved_at=LATER))
+        with pytest.raises(RestoreConflictError):
+            apply(backend, a_restore(3, saved_at=EPOCH + timedelta(seconds=1)))
+        assert [header.version for header in headers_of(backend, "order-7")] == [1, 2]
+
     @promise("MO01", "TI02", "VE08")
     def test_times_go_on_after_a_restore(self, subject: Subject) -> None:
         """What is saved later is not saved earlier, though the clock is behind; loads as of a time find each version."""

@@ -7,7 +7,7 @@ from context_core.records import DeleteRequest, SavedVersion, VersionRequest, Wa
 from context_core_conformance.laws.version_stories import StoryLaws
 from context_core_conformance.laws.version_times import AsOfLaws
 from context_core_conformance.promises import promise
-from context_core_conformance.samples import a_context
+from context_core_conformance.samples import EPOCH, a_context
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save, apply, everything, headers_of, loaded
 
@@ -81,6 +81,19 @@ class VersionLaws(AsOfLaws, StoryLaws):
         assert (head.version, head.created_at, head.updated_at) == (3, created_at, later)
         assert len(store.search_contexts({"created_at": created_at})) == 1
         assert store.search_contexts({"created_at": later}) == []
+
+    @promise("VE02", "QU10")
+    def test_a_workflow_grows_no_older(self, subject: Subject) -> None:
+        """A later version that says an earlier time of creation does not move its workflow either."""
+        store = subject.open()
+        first, earlier = a_context(), EPOCH.replace(year=2001)
+        store.save_context(first)
+        store.save_context(a_context("other", created_at=EPOCH.replace(year=2011)))
+        store.save_context(a_context(created_at=earlier))
+        heads = store.list_headers()
+        assert [(head.workflow_id, head.version) for head in heads] == [("order-7", 2), ("other", 1)]
+        assert heads[0].created_at == first.created_at
+        assert store.search_contexts({"created_at__lt": EPOCH.replace(year=2011)}) == []
 
     @promise("VE03")
     def test_load_gives_the_highest_version_and_each_by_number(self, store: Store) -> None:
@@ -196,6 +209,17 @@ class VersionLaws(AsOfLaws, StoryLaws):
                     assert [document.version for document in selection.documents] == documents
                     if want is not Want.COUNT:
                         assert selection.count == len(page)
+
+    @promise("VE07")
+    def test_a_long_history_has_no_end_of_its_own(self, subject: Subject) -> None:
+        """Asked without a limit, a history of a thousand versions is whole; so are a search and a story of as many."""
+        backend, numbers = subject.backend(), list(range(1, 1_101))
+        apply(backend, *(a_save("long") for _ in numbers), *(a_save(f"w{number:04}", epic_num=9) for number in numbers))
+        assert [header.version for header in backend.version(VersionRequest(of="long")).headers] == numbers
+        store = subject.open()
+        assert [found.version for found in store.get_context_versions(1, 2)] == numbers
+        assert len(store.get_context_versions(9, 2)) == len(store.search_contexts({"epic_num": 9})) == len(numbers)
+        assert len(store.list_headers()) == store.count_contexts() == len(numbers) + 1
 
     @promise("VE07", "QU12")
     def test_a_history_is_counted(self, subject: Subject) -> None:

@@ -1,0 +1,90 @@
+"""Side doors: what a test class may tell beyond the address of a store, for laws that need more than the public API."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import attrs
+
+from context_core import WorkflowContext
+
+
+@attrs.frozen(kw_only=True)
+class OlderStore:
+    """A store that an earlier version of the driver wrote.
+
+    Attributes:
+        name: Which version, for the reports.
+        url: Opens a copy of its own, which the law may change.
+        contents: What it holds: by workflow id, the versions oldest first, each with its number as `version`.
+    """
+
+    name: str
+    url: str
+    contents: Mapping[str, Sequence[WorkflowContext]]
+
+
+class SideDoors:
+    """All optional. A law whose door is not there is skipped, and its promise is not shown to be kept."""
+
+    def raw_storage(self, url: str) -> Iterable[bytes] | None:
+        """Everything that the storage holds, read without the driver.
+
+        With it the suite sees that deleted content is gone (DE01), and that reading writes nothing (BA03).
+        """
+        del url
+        return None
+
+    def backup_url(self, path: Path) -> str | None:
+        """The URL that opens the backup at *path* (MO02). None where a backup is opened in another way."""
+        del path
+        return None
+
+    def damage(self, url: str, workflow_id: str, version: int) -> bool:
+        """Damage one stored version without the driver, so that it cannot be read (CR06); return True when done.
+
+        The store is open meanwhile. The damage may lie in its document, its header, or both.
+        """
+        del url, workflow_id, version
+        return False
+
+    def taken_away(self, url: str) -> AbstractContextManager[object] | None:
+        """Make the storage vanish while the store is open, and put it back at the end of the block (CR04, CR05).
+
+        Move the file or the folder elsewhere; stop the server and start it again.
+        """
+        del url
+        return None
+
+    def small_url(self, tmp_path: Path) -> str | None:
+        """The URL of a new store that is full after a few megabytes (CR05)."""
+        del tmp_path
+        return None
+
+    def impatient_url(self, url: str, wait_s: float) -> str | None:
+        """*url* with the option by which calls wait at most *wait_s* seconds for others (CO11)."""
+        del url, wait_s
+        return None
+
+    def reads_everything(self, plan: str) -> bool | None:
+        """Tell whether a plan that `explain` gave reads the whole table (QU13)."""
+        del plan
+        return None
+
+    def older_stores(self, tmp_path: Path) -> Iterable[OlderStore]:
+        """One store of each earlier version of the storage's schema, from files kept for that (MI01, MI02, MI05).
+
+        Some hundred versions in the first of them give the law that kills processes while they migrate its time (CR03).
+        """
+        del tmp_path
+        return ()
+
+    def newer_url(self, tmp_path: Path) -> str | None:
+        """The URL of a store that a later version of the driver wrote (MI04)."""
+        del tmp_path
+        return None
+
+    def schema(self, url: str) -> object:
+        """The storage's schema, read without the driver, in a form that can be compared (MI05); None for no schema."""
+        del url
+        return None

@@ -1,0 +1,32 @@
+"""Drivers that are good but for one thing: what the conformance suite must find.
+
+A fault is a driver of a few lines. Its docstring says what is wrong, `breaks` which promises may fittingly catch it.
+"""
+
+from faulty_drivers import (
+    in_batches,
+    in_deletes,
+    in_documents,
+    in_errors,
+    in_files,
+    in_histories,
+    in_keys,
+    in_lives,
+    in_moves,
+    in_pages,
+    in_queries,
+    in_records,
+    in_the_core,
+    in_threads,
+    in_times,
+    in_versions,
+)
+from faulty_drivers.fault import FAULTS, Fault
+
+__all__ = ["FAULTS", "WINGS", "Fault"]
+
+WINGS = (
+    *(in_documents, in_records, in_versions, in_histories, in_keys, in_deletes, in_batches, in_queries, in_pages),
+    *(in_threads, in_files, in_errors, in_lives, in_times, in_moves, in_the_core),
+)
+"""The modules that fill the list."""
