@@ -26,7 +26,7 @@ _EXCUSES: Final = frozenset({"skip", "skipif", "xfail"})
 _NARROWING: Final = ("keyword", "markexpr", "deselect", "lf", "context_promise", "maxfail")
 
 
-@attrs.define
+@attrs.define(eq=False)  # pluggy keeps plugins in sets
 class Sealing:
     """The plugin: one a run."""
 
