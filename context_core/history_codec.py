@@ -5,7 +5,7 @@ packed with an earlier one of its block, its base, as the dictionary. The base i
 the version's place in the block: 5 leans on 4, 6 on 4, and 4 on the keyframe. So neighbours lean on neighbours, and yet
 none is more than six steps from its keyframe. A damaged document harms only what leans on it.
 
-Two compressors share the work, told apart by their first byte. Deflate takes what fits, base and all, into a window of
+Two compressors share the work, told apart by their first bytes. Deflate takes what fits, base and all, into a window of
 16 KiB: there it packs in a third of the time of zstd, whose fresh contexts alone cost more, and unpacks in a seventh.
 Zstandard takes everything larger, and looks far back in what is larger still. Both check what they give back, and
 deflate knows its dictionary by a checksum.
@@ -13,8 +13,8 @@ Structural deltas (JSON Patch) were measured too: a quarter smaller at 64 KB and
 twenty-five times the cost of packing.
 
 A driver stores three things of a version: its number, its base's number (its own for a keyframe; none for a document
-that is stored as it is) and the bytes. `pack`, `pack_against` and `unpack` are the codec; `Unpacker` follows the bases of what was
-read, and `RecentBases` spares a writer from reading them back.
+that is stored as it is) and the bytes. `pack`, `pack_against` and `unpack` are the codec; `Unpacker` follows the bases of
+what was read, and `RecentBases` spares a writer from reading them back.
 """
 
 import sys
@@ -38,10 +38,11 @@ BLOCK: Final = 64
 RECENT_BYTES: Final = 16 * 2**20
 """How many bytes of documents a writer keeps at hand."""
 
-_WINDOW_BITS: Final = 14
-_WINDOW_BYTES: Final = 2**_WINDOW_BITS
-_MEMORY_LEVEL: Final = 6
-"""Deflate's tables: with the usual 8 the C library asks the system for fresh memory each time, which triples the cost."""
+_WIDEST_DEFLATE_BITS: Final = 14
+_WINDOW_BYTES: Final = 2**_WIDEST_DEFLATE_BITS
+_MEMORY_LEVEL: Final = 4
+"""Deflate's tables. After each wait for the disk they come from memory afresh: the usual ones cost twice as much."""
+_ELBOW_ROOM_BYTES: Final = 512
 _FASTEST: Final = 1
 _ZSTD_OPTIONS: Final[dict[int, int]] = {
     zstd.CompressionParameter.compression_level: _FASTEST,
@@ -52,8 +53,8 @@ _LONG_BYTES: Final = 2**17
 _WIDEST_WINDOW_BITS: Final = 27
 """What every decoder of Zstandard accepts."""
 
-_ZSTD_START: Final = b"\x28"
-"""How each Zstandard frame begins; a zlib stream never does."""
+_ZSTD_START: Final = b"\x28\xb5\x2f\xfd"
+"""How each Zstandard frame begins; a zlib stream never does: its first two bytes are a multiple of 31."""
 
 _WORTH_LEANING: Final = 4
 """What is packed to less than this part of the document leans on its base without a further look."""
@@ -73,7 +74,7 @@ def is_base(version: int) -> bool:
 def pack(document: bytes) -> bytes:
     """Return *document* packed by itself, as a keyframe."""
     if len(document) <= _WINDOW_BYTES:
-        deflate = zlib.compressobj(_FASTEST, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL)
+        deflate = zlib.compressobj(_FASTEST, zlib.DEFLATED, _window_bits(document), _MEMORY_LEVEL)
         return deflate.compress(document) + deflate.flush()
     return zstd.compress(document, options=_ZSTD_OPTIONS)
 
@@ -84,13 +85,20 @@ def pack_against(document: bytes, base: bytes) -> bytes | None:
     None tells that the two have so little in common that the document is better packed by itself.
     """
     if len(base) + len(document) <= _WINDOW_BYTES:
-        deflate = zlib.compressobj(_FASTEST, zlib.DEFLATED, _WINDOW_BITS, _MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, base)
+        deflate = zlib.compressobj(
+            _FASTEST, zlib.DEFLATED, _window_bits(base), _MEMORY_LEVEL, zlib.Z_DEFAULT_STRATEGY, base
+        )
         packed = deflate.compress(document) + deflate.flush()
     else:
         packed = zstd.compress(document, options=_zstd_options(base, document), zstd_dict=_dictionary(base))
     if len(packed) * _WORTH_LEANING > len(document) and len(pack(document)) <= len(packed):
         return None
     return packed
+
+
+def _window_bits(base: bytes) -> int:
+    """The smallest window through which a document sees its place in a base of that length, and a little more."""
+    return min(max((len(base) + _ELBOW_ROOM_BYTES).bit_length(), 10), _WIDEST_DEFLATE_BITS)
 
 
 def _zstd_options(base: bytes, document: bytes) -> dict[int, int]:
@@ -111,7 +119,7 @@ def unpack(packed: bytes, base: bytes | None) -> bytes:
         ValueError: *packed* is damaged, or *base* is not the one.
     """
     try:
-        if packed[:1] == _ZSTD_START:
+        if packed.startswith(_ZSTD_START):
             return zstd.decompress(packed, None if base is None else _dictionary(base))
         inflate = zlib.decompressobj() if base is None else zlib.decompressobj(zdict=base)
         document = inflate.decompress(packed)
