@@ -57,7 +57,7 @@ def test_sql_finds_the_base_that_the_codec_means():
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:
         connection.execute("CREATE TABLE workflow_context_versions (workflow_id, version, saved_at)")
         numbers = range(1, 3 * BLOCK)
-        connection.executemany("INSERT INTO workflow_context_versions VALUES ('w', ?1, ?1)", [(n,) for n in numbers])
+        connection.executemany("INSERT INTO workflow_context_versions VALUES ('w', ?, ?)", [(n, n) for n in numbers])
         for version in numbers:
             head = f"(SELECT 'w' AS workflow_id, {version - 1} AS version) AS head"
             assert connection.execute(f"SELECT {BASE_SAVED_AT} FROM {head}").fetchone() == (base_of(version),)
