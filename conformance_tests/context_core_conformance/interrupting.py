@@ -3,6 +3,7 @@
 import ctypes
 import random
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Final
 
 from context_core_conformance.histories import Call, Item, Result
 from context_core_conformance.recording import Session
+from context_core_conformance.skipping import Skip, SkipKind
 from context_core_conformance.verbs import Store
 
 LONGEST_PEACE_S: Final = 0.002
@@ -59,6 +61,14 @@ class InterruptibleSession(Session):
         while is_struck:  # what was sent arrives, here at the latest
             pass
         return results
+
+
+def skip_where_traced() -> None:
+    """Skip a law that interrupts in a process that is traced: what traces it, coverage say, would be broken off too."""
+    monitoring = getattr(sys, "monitoring", None)
+    tools = [monitoring.get_tool(number) for number in range(6)] if monitoring is not None else []
+    if sys.gettrace() is not None or any(tools):
+        Skip(SkipKind.OTHER, "this process is traced, and interrupts would strike what traces it").now()
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from context_core.model import utc_now
 from context_core.records import SaveRequest
 from context_core_conformance.fork_workers import fork_among_threads
 from context_core_conformance.histories import Call, Outcome
-from context_core_conformance.interrupting import InterruptibleSession, interrupting, on_signal
+from context_core_conformance.interrupting import InterruptibleSession, interrupting, on_signal, skip_where_traced
 from context_core_conformance.linearizability import linearize
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
@@ -107,6 +107,7 @@ class InterruptLaws:
     @promise("CO10", "CO06")
     def test_an_interrupted_main_thread_leaves_the_store_usable(self, subject: Subject) -> None:
         """Signals strike while it writes beside others: each write is there whole or not, and everybody goes on."""
+        skip_where_traced()
         if threading.current_thread() is not threading.main_thread():
             pytest.skip("signals strike the main thread, and the suite does not run in it")
         store = subject.open(clock=lingering_clock)
@@ -126,6 +127,7 @@ class InterruptLaws:
     @promise("CO10", "CO06")
     def test_interrupted_threads_leave_the_store_usable(self, subject: Subject) -> None:
         """The same where any of the threads is interrupted, also one that waits for another."""
+        skip_where_traced()
         store = subject.open(clock=lingering_clock)
         sessions = [InterruptibleSession(store, f"thread {number}") for number in range(4)]
 
