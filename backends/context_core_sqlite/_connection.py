@@ -284,7 +284,8 @@ class Connections:
         if self._writer is not None and self._writer.in_transaction:
             self._roll_back(self._writer)  # an interrupt broke off the one before
         if self._writer is None:
-            self._writer = connect(attrs.evolve(self._options, busy_timeout_s=0))  # `_begin` does the waiting
+            self._writer = connect(self._options)
+            self._writer.execute("PRAGMA busy_timeout = 0")  # from here on `_begin` does the waiting
             self._writer_identity = self._identity()
         elif self._identity() != self._writer_identity:
             self.drop_idle()

@@ -88,11 +88,12 @@ class WriteQueue:
             BackendBusyError: Its turn did not come in time; nothing was written.
             OutcomeUnknownError: The wait was interrupted when others had begun to write it.
         """
-        if not self._waiting and self.turn.acquire(blocking=False):
+        if not self._waiting and not self.turn.locked():
             try:
-                return alone(work, argument)
+                with self.turn:  # not acquire: an interrupt right behind it would leave the turn taken for good
+                    return alone(work, argument)
             finally:
-                self.release()
+                self._wake_next()
         write = Write(work, argument)
         self._waiting.append(write)
         try:
@@ -104,8 +105,11 @@ class WriteQueue:
         return write.outcome()
 
     def release(self) -> None:
-        """End a turn, and wake whoever is next."""
+        """End a turn that was taken by hand, and wake whoever is next."""
         self.turn.release()
+        self._wake_next()
+
+    def _wake_next(self) -> None:
         try:
             self._waiting[0].notify()
         except IndexError:
@@ -114,12 +118,13 @@ class WriteQueue:
     def _wait(self, write: Write) -> None:
         deadline = time.monotonic() + self._budget_s
         while not write.is_done:
-            if self.turn.acquire(blocking=False):
+            if not self.turn.locked():
                 try:
-                    if not write.is_done:
-                        self._lead()
+                    with self.turn:
+                        if not write.is_done:
+                            self._lead()
                 finally:
-                    self.release()
+                    self._wake_next()
                 continue
             left_s = deadline - time.monotonic()
             if left_s > 0:
