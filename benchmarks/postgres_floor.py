@@ -1,6 +1,6 @@
 """The floor on PostgreSQL: what a careful engineer would write by hand with psycopg, and nothing more.
 
-One connection, a head table with the indexes that the queries need, a versions table, documents as text, orjson to
+One connection, a head table and a versions table with the indexes that the queries need, as the floor on SQLite has, documents as text, orjson to
 plain dicts; a save is one statement, a batch one pipeline. No typed objects, no exactness check, no pool.
 """
 
@@ -12,24 +12,32 @@ import psycopg
 _SCHEMA = """
 CREATE TABLE head (
     workflow_id text COLLATE "C" PRIMARY KEY, version bigint NOT NULL, epic_num bigint NOT NULL, story_num bigint,
-    feature text NOT NULL, status text NOT NULL, created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,
-    document text NOT NULL);
+    feature text NOT NULL, workflow_name text NOT NULL, current_phase text NOT NULL, status text NOT NULL,
+    created_at timestamptz NOT NULL, updated_at timestamptz NOT NULL, document text NOT NULL);
 CREATE INDEX head_by_created_at ON head (created_at);
 CREATE INDEX head_by_status ON head (status, created_at);
 CREATE INDEX head_by_feature ON head (feature, created_at);
+CREATE INDEX head_by_epic ON head (epic_num, created_at);
 CREATE INDEX head_by_story ON head (epic_num, story_num, created_at);
 CREATE TABLE versions (
-    workflow_id text COLLATE "C" NOT NULL, version bigint NOT NULL, created_at timestamptz NOT NULL,
+    workflow_id text COLLATE "C" NOT NULL, version bigint NOT NULL, epic_num bigint NOT NULL, story_num bigint,
+    status text NOT NULL, current_phase text NOT NULL, saved_at timestamptz NOT NULL, save_key text,
     document text NOT NULL, PRIMARY KEY (workflow_id, version));
+CREATE INDEX versions_by_story ON versions (epic_num, story_num, version);
+CREATE UNIQUE INDEX versions_by_key ON versions (workflow_id, save_key) WHERE save_key IS NOT NULL;
 """
 _SAVE = """
 WITH saved AS (
-    INSERT INTO head VALUES (%(id)s, 1, %(epic)s, %(story)s, %(feature)s, %(status)s, %(created)s, %(updated)s, %(document)s)
+    INSERT INTO head VALUES (%(id)s, 1, %(epic)s, %(story)s, %(feature)s, %(name)s, %(phase)s, %(status)s, %(created)s,
+        %(updated)s, %(document)s)
     ON CONFLICT (workflow_id) DO UPDATE SET version = head.version + 1, epic_num = excluded.epic_num,
-        story_num = excluded.story_num, feature = excluded.feature, status = excluded.status,
-        updated_at = excluded.updated_at, document = excluded.document
+        story_num = excluded.story_num, feature = excluded.feature, workflow_name = excluded.workflow_name,
+        current_phase = excluded.current_phase, status = excluded.status, updated_at = excluded.updated_at,
+        document = excluded.document
     RETURNING version)
-INSERT INTO versions SELECT %(id)s, version, %(updated)s, %(document)s FROM saved RETURNING version"""
+INSERT INTO versions
+SELECT %(id)s, version, %(epic)s, %(story)s, %(status)s, %(phase)s, %(updated)s, NULL, %(document)s FROM saved
+RETURNING version"""
 
 
 class Floor:
@@ -75,6 +83,8 @@ def _values(fields: dict[str, Any]) -> dict[str, Any]:
         "epic": fields["epic_num"],
         "story": fields["story_num"],
         "feature": fields["feature"],
+        "name": fields["workflow_name"],
+        "phase": fields["current_phase"],
         "status": fields["status"],
         "created": fields["created_at"],
         "updated": fields["updated_at"],
