@@ -1,6 +1,6 @@
 """Requests and results of the capability verbs: prune, verify, backup."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -36,6 +36,27 @@ class PrunedRange:
     workflow_id: str
     first: int
     last: int
+
+
+def in_batches(ranges: Iterable[PrunedRange], size: int) -> Iterator[list[PrunedRange]]:
+    """Cut ranges into lists of at most *size* versions, oldest versions first, so that histories stay contiguous.
+
+    For drivers, which remove a list in one transaction.
+    """
+    batch: list[PrunedRange] = []
+    room = size
+    for pruned in ranges:
+        first = pruned.first
+        while first <= pruned.last:
+            last = min(pruned.last, first + room - 1)
+            batch.append(PrunedRange(workflow_id=pruned.workflow_id, first=first, last=last))
+            room -= last - first + 1
+            first = last + 1
+            if room == 0:
+                yield batch
+                batch, room = [], size
+    if batch:
+        yield batch
 
 
 @attrs.frozen(kw_only=True)

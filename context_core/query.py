@@ -308,6 +308,23 @@ _HOLDS: Final[Mapping[Operator, Callable[[Any, Any], bool]]] = {
 }
 
 
+_LAST_CHARACTER: Final = "\U0010ffff"
+
+
+def next_text(prefix: str) -> str | None:
+    """Return the first text after all that begin with *prefix*; None where there is none.
+
+    For drivers that look for a prefix by a range, which uses an index and knows no wildcards (QU07).
+    """
+    stem = prefix.rstrip(_LAST_CHARACTER)
+    if not stem:
+        return None
+    following = ord(stem[-1]) + 1
+    if following == 0xD800:  # noqa: PLR2004  # the surrogates are no characters: go on behind them
+        following = 0xE000
+    return stem[:-1] + chr(following)
+
+
 def total_order(order: Sequence[OrderTerm]) -> tuple[OrderTerm, ...]:
     """Return *order* as it is meant: newest first where empty, and always made total by workflow_id (QU10)."""
     if not order:

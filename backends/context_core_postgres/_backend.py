@@ -5,7 +5,7 @@ from typing import Any, Final, Self
 from psycopg_pool import ConnectionPool
 
 from context_core.hookspecs import ContextBackend
-from context_core.maintenance import PruneRequest, PruneResult, VerifyReport
+from context_core.maintenance import PruneRequest, PruneResult, VerifyReport, in_batches
 from context_core.model import utc_now
 from context_core.records import (
     BackendDescription,
@@ -153,7 +153,7 @@ class PostgresBackend(ContextBackend):
     def prune(self, request: PruneRequest) -> PruneResult:
         """Name the versions in one statement, and remove them a bounded transaction at a time."""
         ranges = self._connections.read(_maintenance.prunable, request)
-        for batch in () if request.dry_run else _maintenance.in_batches(ranges, request.batch_size):
+        for batch in () if request.dry_run else in_batches(ranges, request.batch_size):
             self._connections.write(_maintenance.forget, batch, is_repeatable=True)
         return PruneResult(ranges=tuple(ranges))
 

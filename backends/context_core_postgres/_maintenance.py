@@ -1,6 +1,5 @@
 """Pruning and verifying."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
 
@@ -59,24 +58,6 @@ def prunable(session: Session, request: PruneRequest) -> list[PrunedRange]:
         PrunedRange(workflow_id=workflow_id, first=first, last=last)
         for workflow_id, first, last in session.execute(sql, values).fetchall()
     ]
-
-
-def in_batches(ranges: list[PrunedRange], size: int) -> Iterator[list[PrunedRange]]:
-    """Cut ranges into lists of at most *size* versions, oldest versions first, so that histories stay contiguous."""
-    batch: list[PrunedRange] = []
-    room = size
-    for pruned in ranges:
-        first = pruned.first
-        while first <= pruned.last:
-            last = min(pruned.last, first + room - 1)
-            batch.append(PrunedRange(workflow_id=pruned.workflow_id, first=first, last=last))
-            room -= last - first + 1
-            first = last + 1
-            if room == 0:
-                yield batch
-                batch, room = [], size
-    if batch:
-        yield batch
 
 
 def forget(session: Session, ranges: list[PrunedRange]) -> None:

@@ -7,7 +7,7 @@ import attrs
 import orjson
 
 from context_core.conditions import FIELDS, Condition, FieldKind, Operator, OrderTerm
-from context_core.query import total_order
+from context_core.query import next_text, total_order
 from context_core.records import QueryRequest, Want
 from context_core_postgres._rows import tags_to_text
 
@@ -18,7 +18,6 @@ HEAD: Final = "head"
 
 _ALWAYS: Final[Clause] = ("true", ())
 _NEVER: Final[Clause] = ("false", ())
-_LAST_CHARACTER: Final = "\U0010ffff"
 _NULLABLE: Final = frozenset({"story_num"})
 _TYPES: Final[Mapping[FieldKind, str]] = {
     FieldKind.TEXT: "text",
@@ -146,21 +145,10 @@ def _starting_with(field: str, prefix: str) -> Clause:
     """A range instead of LIKE: it uses the index, and knows no wildcards (QU07)."""
     if _has_nul(prefix):
         return _NEVER
-    column, end = _column(field), _next_text(prefix)
+    column, end = _column(field), next_text(prefix)
     if end is None:
         return f"{column} >= %s::text", (prefix,)
     return f"({column} >= %s::text AND {column} < %s::text)", (prefix, end)
-
-
-def _next_text(prefix: str) -> str | None:
-    """The first text after all that begin with *prefix*; None where there is none."""
-    stem = prefix.rstrip(_LAST_CHARACTER)
-    if not stem:
-        return None
-    following = ord(stem[-1]) + 1
-    if following == 0xD800:  # noqa: PLR2004  # the surrogates are no characters: go on behind them
-        following = 0xE000
-    return stem[:-1] + chr(following)
 
 
 def _is_null(field: str, wanted: bool) -> Clause:  # noqa: FBT001  # the operator's own value

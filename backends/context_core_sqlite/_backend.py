@@ -11,7 +11,7 @@ from typing import Final, Self, TypeVar
 
 from context_core.errors import BackendUnavailableError, ConfigurationError, ForeignDatabaseError
 from context_core.hookspecs import ContextBackend
-from context_core.maintenance import BackupRequest, PruneRequest, PruneResult, VerifyReport
+from context_core.maintenance import BackupRequest, PruneRequest, PruneResult, VerifyReport, in_batches
 from context_core.model import utc_now
 from context_core.records import (
     BackendDescription,
@@ -157,7 +157,7 @@ class SqliteBackend(ContextBackend):
     def prune(self, request: PruneRequest) -> PruneResult:
         """Name the versions in one statement, and remove them a bounded transaction at a time."""
         ranges = self._connections.read(_maintenance.prunable, request)
-        for batch in () if request.dry_run else _maintenance.in_batches(ranges, request.batch_size):
+        for batch in () if request.dry_run else in_batches(ranges, request.batch_size):
             self._connections.write(_maintenance.forget, batch)
         return PruneResult(ranges=tuple(ranges))
 

@@ -1,7 +1,7 @@
 """Pruning, verifying and backing up."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -56,24 +56,6 @@ def prunable(connection: sqlite3.Connection, request: PruneRequest) -> list[Prun
         PrunedRange(workflow_id=workflow_id, first=first, last=last)
         for workflow_id, first, last in connection.execute(sql, values).fetchall()
     ]
-
-
-def in_batches(ranges: list[PrunedRange], size: int) -> Iterator[list[PrunedRange]]:
-    """Cut ranges into lists of at most *size* versions, oldest versions first, so that histories stay contiguous."""
-    batch: list[PrunedRange] = []
-    room = size
-    for pruned in ranges:
-        first = pruned.first
-        while first <= pruned.last:
-            last = min(pruned.last, first + room - 1)
-            batch.append(PrunedRange(workflow_id=pruned.workflow_id, first=first, last=last))
-            room -= last - first + 1
-            first = last + 1
-            if room == 0:
-                yield batch
-                batch, room = [], size
-    if batch:
-        yield batch
 
 
 def forget(connection: sqlite3.Connection, ranges: list[PrunedRange]) -> None:

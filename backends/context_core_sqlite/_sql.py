@@ -8,7 +8,7 @@ import attrs
 import orjson
 
 from context_core.conditions import FIELDS, Condition, FieldKind, Operator, OrderTerm
-from context_core.query import total_order
+from context_core.query import next_text, total_order
 from context_core.records import QueryRequest, Want, time_to_text
 from context_core_sqlite._rows import tags_to_text
 
@@ -17,7 +17,6 @@ Clause: TypeAlias = tuple[str, tuple[Any, ...]]
 HEAD: Final = "head"
 """What statements call the head table, since its columns have namesakes in the versions table."""
 
-_LAST_CHARACTER: Final = "\U0010ffff"
 _COMPARISONS: Final[Mapping[Operator, str]] = {
     Operator.EQ: "IS",
     Operator.NE: "IS NOT",
@@ -108,21 +107,10 @@ def _in(column: str, values: Sequence[Any]) -> Clause:
 
 def _starting_with(column: str, prefix: str) -> Clause:
     """A range instead of LIKE: it uses the index, and knows no wildcards (QU07)."""
-    end = _next_text(prefix)
+    end = next_text(prefix)
     if end is None:
         return f"{column} >= ?", (prefix,)
     return f"({column} >= ? AND {column} < ?)", (prefix, end)
-
-
-def _next_text(prefix: str) -> str | None:
-    """The first text after all that begin with *prefix*; None where there is none."""
-    stem = prefix.rstrip(_LAST_CHARACTER)
-    if not stem:
-        return None
-    following = ord(stem[-1]) + 1
-    if following == 0xD800:  # noqa: PLR2004  # the surrogates are no characters: go on behind them
-        following = 0xE000
-    return stem[:-1] + chr(following)
 
 
 def _is_null(column: str, wanted: bool) -> Clause:  # noqa: FBT001  # the operator's own value
