@@ -84,6 +84,17 @@ def inspect(connection: sqlite3.Connection, location: str) -> tuple[State, int]:
         ForeignDatabaseError: Tables of our names are someone else's.
         NewerDatabaseError: A newer driver made it.
     """
+    if connection.in_transaction:
+        return _inspect(connection, location)
+    connection.execute("BEGIN")  # one view for all that is read: another process may be migrating
+    try:
+        return _inspect(connection, location)
+    finally:
+        if connection.in_transaction:  # some errors end it
+            connection.execute("ROLLBACK")
+
+
+def _inspect(connection: sqlite3.Connection, location: str) -> tuple[State, int]:
     rows = connection.execute("SELECT lower(name), type, lower(tbl_name) FROM sqlite_schema").fetchall()
     tables = {name: kind for name, kind, _ in rows if kind in ("table", "view")}  # lower: SQLite's names know no case
     # Indexes of the original table go with it; any other index or trigger of our names is in our way.

@@ -1,9 +1,11 @@
 """Databases of older schemas, the story's original single-table schema first of all."""
 
+import contextlib
 import itertools
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 
 from context_core import ContextPersistence, CorruptDocumentError, StorageError, VersionConflictError, WorkflowContext
+from context_core.model import utc_now
 from context_core_sqlite import _schema
 
 OPENER = Path(__file__).with_name("opener.py")
@@ -281,6 +284,24 @@ def test_ten_processes_that_open_at_once_all_succeed(original, tmp_path, kind):
         assert [header.version for header in store.history("raced")] == list(range(1, 11))
         if kind == "original":
             assert [store.load_context(f"w{number}").version for number in range(50)] == list(range(1, 51))
+
+
+@pytest.mark.promise("MI02")
+def test_a_look_at_a_database_that_is_being_migrated_sees_one_state(original):
+    """Another process adopts the database between the statements that look at it."""
+    original.add("w", version=3)
+
+    def migrate_meanwhile(statement):
+        if "table_info" in statement:
+            with contextlib.suppress(sqlite3.OperationalError), closing(connect()) as other:
+                _schema.migrate(other, "", utc_now)
+
+    def connect():
+        return sqlite3.connect(original.path, timeout=0, isolation_level=None)
+
+    with closing(connect()) as connection:
+        connection.set_trace_callback(migrate_meanwhile)
+        assert _schema.inspect(connection, "") == (_schema.State.ORIGINAL, 0)
 
 
 @pytest.mark.promise("CR03", "CR01")

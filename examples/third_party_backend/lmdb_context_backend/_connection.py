@@ -6,6 +6,8 @@ fork waits until none is open: parent and child then open their own (CO08). To o
 
 import os
 import threading
+import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,16 +23,28 @@ from lmdb_context_backend._rows import Txn, check_format
 FORK_PATIENCE_S: Final = 10.0
 """How long a fork waits. What is open after it, as under a snapshot, the child cannot open, and is told so."""
 
+FORK_PAUSE_S: Final = 0.001
+
+# Plain locks: `with` takes and frees them in one step, where a Condition may be interrupted half-way, and stay taken.
 _gate: Final = threading.Lock()  # held by a fork, so that no transaction begins
-_changing: Final = threading.Condition()  # guards what follows
+_changing: Final = threading.Lock()  # guards what follows
 _open: dict[Path, "_Open"] = {}
+
+
+class _Use:
+    """Lives as long as a transaction: if an interrupt strikes before that takes leave, its frame does."""
 
 
 @attrs.define
 class _Open:
     environment: lmdb.Environment
-    transactions: int = 0
+    uses: "list[weakref.ref[_Use]]" = attrs.field(factory=list)
     pid: int = attrs.field(factory=os.getpid)
+
+    def is_used(self, *, but_by: _Use | None = None) -> bool:
+        """Whether a transaction is under way."""
+        self.uses = [use for use in self.uses if use() not in (None, but_by)]
+        return bool(self.uses)
 
     @property
     def is_inherited(self) -> bool:
@@ -41,9 +55,12 @@ class _Open:
 @contextmanager
 def transaction(folder: Path, map_size_bytes: int, *, write: bool = False) -> Iterator[Txn]:
     """Give a transaction, committed if the block ends well and undone if it raises (CO10)."""
+    use = _Use()
     with _gate, _changing:
-        shared = _open[folder] = _open.get(folder) or _Open(_opened(folder, map_size_bytes))
-        shared.transactions += 1
+        if folder not in _open:
+            _share(folder, map_size_bytes)
+        shared = _open[folder]
+        shared.uses.append(weakref.ref(use))
     try:
         with translating():
             txn = shared.environment.begin(write=write)
@@ -57,11 +74,9 @@ def transaction(folder: Path, map_size_bytes: int, *, write: bool = False) -> It
             raise
     finally:
         with _changing:
-            shared.transactions -= 1
-            if not shared.transactions and not shared.is_inherited:
+            if not shared.is_used(but_by=use) and not shared.is_inherited:
                 del _open[folder]
                 shared.environment.close()
-                _changing.notify_all()
 
 
 def _commit(txn: Txn, shared: _Open) -> None:
@@ -71,7 +86,7 @@ def _commit(txn: Txn, shared: _Open) -> None:
         txn.commit()
 
 
-def _opened(folder: Path, map_size_bytes: int) -> lmdb.Environment:
+def _share(folder: Path, map_size_bytes: int) -> None:
     # Not create: a folder that someone took away must not come back empty.
     with translating(errors.BackendUnavailableError):
         environment = lmdb.open(str(folder), map_size=map_size_bytes, create=False)
@@ -79,16 +94,21 @@ def _opened(folder: Path, map_size_bytes: int) -> lmdb.Environment:
             environment.reader_check()  # else what a killed process was reading would be kept for ever
             with environment.begin() as txn:
                 check_format(txn, str(folder))
+            _open[folder] = _Open(environment)
         except BaseException:
+            _open.pop(folder, None)
             environment.close()
             raise
-    return environment
 
 
 def _before_fork() -> None:
     _gate.acquire()
+    deadline = time.monotonic() + FORK_PATIENCE_S
+    while any(shared.is_used() for shared in _open.values()) and time.monotonic() < deadline:
+        time.sleep(FORK_PAUSE_S)
     _changing.acquire()
-    _changing.wait_for(lambda: not _open, FORK_PATIENCE_S)
+    for folder in [folder for folder, shared in _open.items() if not shared.is_used()]:
+        _open.pop(folder).environment.close()
 
 
 def _after_fork() -> None:
