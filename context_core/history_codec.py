@@ -21,7 +21,7 @@ import sys
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from context_core.errors import CorruptDocumentError
 
@@ -29,6 +29,8 @@ if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
+
+T = TypeVar("T")
 
 __all__ = ["BLOCK", "PackedVersion", "RecentBases", "Unpacker", "base_of", "is_base", "pack", "pack_against", "unpack"]
 
@@ -204,32 +206,36 @@ def _corrupt(workflow_id: str, version: int, problem: str) -> CorruptDocumentErr
     return CorruptDocumentError(workflow_id=workflow_id, version=version, problem=problem)
 
 
-class RecentBases:
+class RecentBases(Generic[T]):
     """The documents that a writer's next versions will lean on, the most recent ones, up to a number of bytes.
 
-    A base is known by its `saved_at` too: whoever looks one up says what the store holds at that number, so that a
-    store that was restored beneath a running writer does not get versions that lean on what it no longer holds.
-    Not safe for threads: writers take turns anyway. What a transaction adds counts only once it is committed.
+    A base is known by its `saved_at` too, in the form that the driver uses: it is to be compared with what the store
+    holds at that number, so that a store that was restored beneath a running writer does not get versions that lean on
+    what it no longer holds. Not safe for threads. What a transaction adds counts only once it is committed.
     """
 
     def __init__(self, limit_bytes: int = RECENT_BYTES) -> None:
         self._limit_bytes = limit_bytes
         self._size_bytes = 0
-        self._documents: OrderedDict[tuple[str, int], tuple[str, bytes]] = OrderedDict()
-        self._pending: dict[tuple[str, int], tuple[str, bytes]] = {}
+        self._documents: OrderedDict[tuple[str, int], tuple[T, bytes]] = OrderedDict()
+        self._pending: dict[tuple[str, int], tuple[T, bytes]] = {}
 
-    def get(self, workflow_id: str, version: int, saved_at: str) -> bytes | None:
+    def get(self, workflow_id: str, version: int, saved_at: T) -> bytes | None:
         """Return the document of that version, if it is at hand and was saved at that time."""
+        found = self.find(workflow_id, version)
+        return found[1] if found is not None and found[0] == saved_at else None
+
+    def find(self, workflow_id: str, version: int) -> tuple[T, bytes] | None:
+        """Return the time and the document of that version, if it is at hand."""
         key = workflow_id, version
         found = self._pending.get(key)
         if found is None:
             found = self._documents.get(key)
-            if found is None:
-                return None
-            self._documents.move_to_end(key)
-        return found[1] if found[0] == saved_at else None
+            if found is not None:
+                self._documents.move_to_end(key)
+        return found
 
-    def put(self, workflow_id: str, version: int, saved_at: str, document: bytes) -> None:
+    def put(self, workflow_id: str, version: int, saved_at: T, document: bytes) -> None:
         """Keep a version that the running transaction wrote, or read."""
         self._pending[workflow_id, version] = saved_at, document
 
@@ -246,6 +252,10 @@ class RecentBases:
     def roll_back(self) -> None:
         """Forget what the transaction added."""
         self._pending.clear()
+
+    def forget(self, workflow_id: str, version: int) -> None:
+        """Forget a version: the store no longer has it."""
+        self._drop((workflow_id, version))
 
     def _drop(self, key: tuple[str, int]) -> None:
         replaced = self._documents.pop(key, None)

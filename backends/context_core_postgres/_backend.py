@@ -24,7 +24,7 @@ from context_core.records import (
     VersionRequest,
 )
 from context_core.url import BackendURL
-from context_core_postgres import _maintenance, _read, _schema
+from context_core_postgres import _maintenance, _read, _repacking, _schema
 from context_core_postgres._connection import Connections
 from context_core_postgres._pool import BorrowedPool, Options, OwnPool, Pool
 from context_core_postgres._session import Qualifier, Session
@@ -43,6 +43,7 @@ _CAPABILITIES: Final = frozenset(
         Capability.PRUNE,
         Capability.VERIFY,
         Capability.SNAPSHOT,
+        Capability.MIGRATE,
     }
 )
 
@@ -154,7 +155,7 @@ class PostgresBackend(ContextBackend):
         """Name the versions in one statement, and remove them a bounded transaction at a time."""
         ranges = self._connections.read(_maintenance.prunable, request)
         for batch in () if request.dry_run else in_batches(ranges, request.batch_size):
-            self._connections.write(_maintenance.forget, batch, is_repeatable=True)
+            self._connections.write(_repacking.forget, batch, is_repeatable=True)
         return PruneResult(ranges=tuple(ranges))
 
     def verify(self) -> VerifyReport:
@@ -164,6 +165,13 @@ class PostgresBackend(ContextBackend):
     def snapshot(self) -> ContextBackend:
         """Open a read transaction on a session of the pool."""
         return PostgresSnapshot(self._pool, self.describe())
+
+    def migrate(self) -> int:
+        """Pack the versions that are stored as they are, a bounded transaction at a time; a killed run goes on."""
+        place: tuple[str, int] | None = ("", 0)
+        while place is not None:
+            place = self._connections.write(_repacking.repack, place, is_repeatable=True)
+        return self._schema_version
 
     def describe(self) -> BackendDescription:
         """Say what this driver can do, and where the database is."""

@@ -1,36 +1,78 @@
-"""How a version's document is kept: the one place that encodes and decodes it.
+"""Versions as they are read: packed, each with an earlier one as its base.
 
-The column `keyframe` says how: NULL is a document stored as it is.
+The column `base_version` says how: NULL is a document that is stored as it is, a version's own number one that is packed
+alone, any other number one that leans on that version.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from context_core.errors import CorruptDocumentError
-from context_core.records import ContextRecord, StoredDocument
+from context_core.history_codec import PackedVersion, Unpacker
+from context_core.records import StoredDocument
+from context_core_postgres._session import Session
 
-DOCUMENT_COLUMNS: Final = ("workflow_id", "version", "document", "save_id", "keyframe")
+DOCUMENT_COLUMNS: Final = ("workflow_id", "version", "base_version", "document", "save_id")
 """The columns of a version's document, in the order that `decoded` takes them."""
 
 
-def encoded(record: ContextRecord) -> tuple[int | None, bytes]:
-    """Return the keyframe and the bytes to store for the document of a version."""
-    return None, record.document
+def with_bases(asked: str, columns: Iterable[str] = DOCUMENT_COLUMNS) -> str:
+    """Return the statement that reads the versions whose ids and numbers *asked* selects, and all that they lean on."""
+    return f"""
+        WITH RECURSIVE needed (workflow_id, version) AS (
+            SELECT workflow_id COLLATE "C", version FROM ({asked}) AS asked (workflow_id, version)
+            UNION
+            SELECT leaning.workflow_id, leaning.base_version
+            FROM needed JOIN our.workflow_context_versions AS leaning
+                ON leaning.workflow_id = needed.workflow_id AND leaning.version = needed.version
+            WHERE leaning.base_version < leaning.version)
+        SELECT {", ".join(f"stored.{column}" for column in columns)}
+        FROM needed JOIN our.workflow_context_versions AS stored
+            ON stored.workflow_id = needed.workflow_id AND stored.version = needed.version"""
 
 
-def decoded(rows: Iterable[tuple[Any, ...]]) -> list[StoredDocument]:
-    """Build documents from rows of DOCUMENT_COLUMNS.
+_BASES: Final = with_bases("SELECT * FROM unnest(%s::text[], %s::bigint[])")
+
+
+def newest_of_each(rows: Sequence[tuple[Any, ...]]) -> list[StoredDocument]:
+    """Build the documents that were asked for from what `with_bases` gave: of each workflow the newest version.
 
     Raises:
-        CorruptDocumentError: A document is kept in a way that this driver does not know.
+        CorruptDocumentError: A document, or a version that it leans on, is damaged or missing.
     """
-    return [_decoded(*row) for row in rows]
+    newest: dict[str, tuple[Any, ...]] = {}
+    for row in rows:
+        if row[0] not in newest or newest[row[0]][1] < row[1]:
+            newest[row[0]] = row
+    return _plain(list(newest.values()), _stored(rows))
 
 
-def _decoded(
-    workflow_id: str, version: int, document: bytes, save_id: bytes | None, keyframe: int | None
-) -> StoredDocument:
-    if keyframe is not None:
-        problem = "it is encoded in a way that this driver does not know"
-        raise CorruptDocumentError(workflow_id=workflow_id, version=version, problem=problem)
-    return StoredDocument(workflow_id, version, document, save_id)
+def decoded(session: Session, rows: Sequence[tuple[Any, ...]]) -> list[StoredDocument]:
+    """Build documents from rows of DOCUMENT_COLUMNS, reading in one further statement what they lean on beyond these.
+
+    Raises:
+        CorruptDocumentError: A document, or a version that it leans on, is damaged or missing.
+    """
+    stored = _stored(rows)
+    missing = {
+        (workflow_id, packed.base)
+        for (workflow_id, version), packed in stored.items()
+        if packed.base is not None and packed.base < version and (workflow_id, packed.base) not in stored
+    }
+    if missing:
+        arrays = [workflow_id for workflow_id, _ in missing], [number for _, number in missing]
+        stored |= _stored(session.execute(_BASES, arrays).fetchall())
+    return _plain(rows, stored)
+
+
+def _stored(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[str, int], PackedVersion]:
+    return {(row[0], row[1]): PackedVersion(row[2], row[3]) for row in rows}
+
+
+def _plain(rows: Iterable[tuple[Any, ...]], stored: dict[tuple[str, int], PackedVersion]) -> list[StoredDocument]:
+    unpacker = Unpacker(lambda workflow_id, version: stored.get((workflow_id, version)))
+    return [
+        StoredDocument(
+            workflow_id, version, unpacker.plain(workflow_id, version, PackedVersion(base, document)), save_id
+        )
+        for workflow_id, version, base, document, save_id, *_ in rows
+    ]

@@ -30,7 +30,6 @@ from context_core.records import (
     SavedVersion,
     SaveRequest,
 )
-from context_core_postgres import _history
 from context_core_postgres._rows import record_values
 
 
@@ -51,6 +50,7 @@ class Standing:
         version: 0 where there is neither.
         saved_at: Of the newest version, or the tombstone's `deleted_at`.
         created_at: The head's, where the workflow exists.
+        oldest: Its oldest version, where it exists.
         had_head: Whether there is a row in the head table to begin with.
         last_buried: The last version of the tombstone that there is to begin with, or 0.
         keys: Those that its versions have, as far as the transaction asks for them.
@@ -63,6 +63,7 @@ class Standing:
     version: int = 0
     saved_at: datetime | None = None
     created_at: datetime | None = None
+    oldest: int = 0
     had_head: bool = False
     last_buried: int = 0
     keys: dict[str, KnownKey] = attrs.Factory(dict)
@@ -193,25 +194,27 @@ def _append(
     """Note a version, and the head that follows it."""
     key = request.idempotency
     standing.version, standing.saved_at = version, saved_at
-    standing.created_at = standing.created_at or workflow_created_at
-    own = {"version": version, "saved_at": saved_at, "workflow_created_at": standing.created_at}
+    if standing.created_at is None:
+        standing.created_at, standing.oldest = workflow_created_at, version
+    own = {
+        "version": version,
+        "saved_at": saved_at,
+        "workflow_created_at": standing.created_at,
+        "oldest_version": standing.oldest,
+    }
     standing.appended.append(version_values(request) | own)
     if key is not None:
         standing.keys[key.key] = KnownKey(version, saved_at, key.content_hash)
 
 
 def version_values(request: SaveRequest | RestoreRequest) -> dict[str, Any]:
-    """The values of a version's row by name, but for its number and its saved_at."""
+    """The values of a version's row by name, but for its number, its saved_at, and how it is packed."""
     key, origin = request.idempotency, request.origin
-    keyframe, stored = _history.encoded(request.record)
     return record_values(request.record) | {
         "idempotency_key": key.key if key is not None else None,
         "content_hash": key.content_hash if key is not None else None,
         "origin_workflow_id": origin.workflow_id if origin is not None else None,
         "origin_version": origin.version if origin is not None else None,
-        "keyframe": keyframe,
-        # The head's document travels anyway: what is stored as it is need not travel twice.
-        "stored": None if stored is request.record.document else stored,
     }
 
 

@@ -1,11 +1,12 @@
 """Loading, listing and searching: each is one statement, so that it sees one state of the database."""
 
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice
 from typing import Any, Final
 
 from context_core.conditions import Condition
+from context_core.errors import CorruptDocumentError
 from context_core.query import matches
 from context_core.records import (
     LoadRequest,
@@ -29,6 +30,7 @@ from context_core_postgres._rows import (
 from context_core_postgres._session import Parameters, Session
 from context_core_postgres._sql import HEAD, order_by, where
 
+_FURTHER_ATTEMPTS: Final = 2
 _DOCUMENT: Final = ", ".join(_history.DOCUMENT_COLUMNS)
 _HEADER: Final = read_columns((*HEADER_COLUMNS, *LINEAGE_COLUMNS))
 _HEADER_WIDTH: Final = len(HEADER_COLUMNS) + len(LINEAGE_COLUMNS)
@@ -36,21 +38,19 @@ _HEAD_DOCUMENT: Final = head_document_columns(HEAD)
 _HEAD_HEADER: Final = f"{read_columns(HEADER_COLUMNS, HEAD)}, {read_columns(LINEAGE_COLUMNS, 'stored')}"
 
 _LOAD_HEAD: Final = f"SELECT {_HEAD_DOCUMENT} FROM our.workflow_context AS {HEAD} WHERE workflow_id = %s"
-_LOAD_VERSION: Final = f"""
-    SELECT {_DOCUMENT} FROM our.workflow_context_versions WHERE workflow_id = %s AND version = %s::bigint"""
-_LOAD_AS_OF: Final = f"""
-    SELECT {_DOCUMENT} FROM our.workflow_context_versions
-    WHERE workflow_id = %s AND saved_at <= %s ORDER BY version DESC LIMIT 1"""
+_LOAD_VERSION: Final = _history.with_bases("SELECT %s::text, %s::bigint")
+_LOAD_AS_OF: Final = _history.with_bases("""
+    (SELECT workflow_id, version FROM our.workflow_context_versions
+    WHERE workflow_id = %s AND saved_at <= %s ORDER BY version DESC LIMIT 1)""")
 # Many ids travel as one array: there is a limit to parameters, and one statement sees one state.
 _LOAD_HEADS: Final = f"""
     SELECT {_HEAD_DOCUMENT} FROM our.workflow_context AS {HEAD} WHERE workflow_id = ANY(%s::text[])"""
-_LOAD_VERSIONS: Final = f"""
-    SELECT {_DOCUMENT} FROM our.workflow_context_versions WHERE workflow_id = ANY(%s::text[]) AND version = %s::bigint"""
-_LOAD_MANY_AS_OF: Final = f"""
-    SELECT {_DOCUMENT} FROM our.workflow_context_versions AS stored
+_LOAD_VERSIONS: Final = _history.with_bases("SELECT workflow_id, %s::bigint FROM unnest(%s::text[]) AS workflow_id")
+_LOAD_MANY_AS_OF: Final = _history.with_bases("""
+    SELECT workflow_id, version FROM our.workflow_context_versions AS stored
     WHERE workflow_id = ANY(%s::text[]) AND version = (
         SELECT version FROM our.workflow_context_versions
-        WHERE workflow_id = stored.workflow_id AND saved_at <= %s ORDER BY version DESC LIMIT 1)"""
+        WHERE workflow_id = stored.workflow_id AND saved_at <= %s ORDER BY version DESC LIMIT 1)""")
 
 _TOMBSTONES: Final = f"""
     SELECT workflow_id, last_version, deleted_at AT TIME ZONE 'UTC' FROM our.workflow_context_tombstones AS gone
@@ -69,9 +69,9 @@ def load(session: Session, request: LoadRequest) -> list[StoredDocument]:
     # PostgreSQL's text holds no NUL, and neither does the id of anything stored.
     array = [workflow_id for workflow_id in ids if "\0" not in workflow_id]
     if request.version is not None:
-        documents = _history.decoded(_run(session, _LOAD_VERSIONS, (array, request.version)))
+        documents = _history.newest_of_each(_run(session, _LOAD_VERSIONS, (request.version, array)))
     elif request.as_of is not None:
-        documents = _history.decoded(_run(session, _LOAD_MANY_AS_OF, (array, request.as_of)))
+        documents = _history.newest_of_each(_run(session, _LOAD_MANY_AS_OF, (array, request.as_of)))
     else:
         documents = [StoredDocument(*row) for row in _run(session, _LOAD_HEADS, (array,))]
     found = {document.workflow_id: document for document in documents}
@@ -82,9 +82,9 @@ def _load_one(session: Session, workflow_id: str, request: LoadRequest) -> list[
     if "\0" in workflow_id:
         return []
     if request.version is not None:
-        return _history.decoded(_run(session, _LOAD_VERSION, (workflow_id, request.version)))
+        return _history.newest_of_each(_run(session, _LOAD_VERSION, (workflow_id, request.version)))
     if request.as_of is not None:
-        return _history.decoded(_run(session, _LOAD_AS_OF, (workflow_id, request.as_of)))
+        return _history.newest_of_each(_run(session, _LOAD_AS_OF, (workflow_id, request.as_of)))
     return [StoredDocument(*row) for row in _run(session, _LOAD_HEAD, (workflow_id,))]
 
 
@@ -98,13 +98,31 @@ def version(session: Session, request: VersionRequest) -> Selection:
     sql = f"""
         SELECT {_columns(request.want, _HEADER, _DOCUMENT)} FROM our.workflow_context_versions WHERE {condition}
         ORDER BY {", ".join(column + direction for column in order)} LIMIT %s OFFSET %s"""
-    rows = _run(session, sql, (*parameters, request.limit, request.offset))
-    width = 0 if request.want is Want.DOCUMENTS else _HEADER_WIDTH
-    return Selection(
-        headers=[header(row[:width]) for row in rows] if width else (),
-        documents=_history.decoded(row[width:] for row in rows) if request.want is not Want.HEADERS else (),
-        count=len(rows),
-    )
+    parameters = *parameters, request.limit, request.offset
+    if request.want is Want.HEADERS:
+        rows = _run(session, sql, parameters)
+        return Selection(headers=[header(row) for row in rows], count=len(rows))
+    rows, documents = _documents(session, sql, parameters, 0 if request.want is Want.DOCUMENTS else _HEADER_WIDTH)
+    headers = [header(row[:_HEADER_WIDTH]) for row in rows] if request.want is not Want.DOCUMENTS else ()
+    return Selection(headers=headers, documents=documents, count=len(rows))
+
+
+def _documents(
+    session: Session, sql: str, parameters: Parameters, place: int
+) -> tuple[list[tuple[Any, ...]], list[StoredDocument]]:
+    """Read rows with a document at *place*, which may lean on versions that only another statement reads.
+
+    Between the two a prune may take those away, having packed anew what leans on them: then all is read again.
+    """
+
+    def read() -> tuple[list[tuple[Any, ...]], list[StoredDocument]]:
+        rows = _run(session, sql, parameters)
+        return rows, _history.decoded(session, [row[place:] for row in rows])
+
+    for _ in range(_FURTHER_ATTEMPTS):
+        with suppress(CorruptDocumentError):
+            return read()
+    return read()
 
 
 def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:

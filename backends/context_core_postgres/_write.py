@@ -6,30 +6,28 @@ committed before it, and locked rows as they are now.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, cast
 
 import attrs
 
 from context_core.records import Clock, Operation, Outcome, RestoreRequest, SavedVersion, SaveRequest
 from context_core_postgres._ledger import KnownKey, Ledger, Standing, check_size, version_values
+from context_core_postgres._packing import ITSELF, Packer, alone
 from context_core_postgres._rows import RECORD_COLUMNS, utc
 from context_core_postgres._session import Session
-
-MAX_CONTINUED: Final = 10_000
-"""How many ids are remembered; forgetting one costs its next save three small statements more, no round trip."""
 
 # Said each time, since a database or a role may have another default: under REPEATABLE READ a statement would not see
 # what was committed while it waited for a lock.
 BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 COMMIT: Final = "COMMIT"
-ALLOW_DELETING: Final = "SELECT set_config('context_core.deleting', 'on', true)"
-"""Lets this transaction delete versions, which a trigger forbids to all others."""
+ALLOW_CHANGING: Final = "SELECT set_config('context_core.changing', 'on', true)"
+"""Lets this transaction delete versions, and pack them anew, which a trigger forbids to all others."""
 
 # In the order of the ids, so that two batches that want the same workflows wait for each other in turn (CO07).
 _LOCK: Final = """
-    SELECT workflow_id, version, saved_at AT TIME ZONE 'UTC', created_at AT TIME ZONE 'UTC' FROM our.workflow_context
-    WHERE workflow_id = ANY(%s::text[]) ORDER BY workflow_id FOR UPDATE"""
+    SELECT workflow_id, version, saved_at AT TIME ZONE 'UTC', created_at AT TIME ZONE 'UTC', oldest_version
+    FROM our.workflow_context WHERE workflow_id = ANY(%s::text[]) ORDER BY workflow_id FOR UPDATE"""
 _TOMBSTONES: Final = """
     SELECT workflow_id, last_version, deleted_at AT TIME ZONE 'UTC' FROM our.workflow_context_tombstones
     WHERE workflow_id = ANY(%s::text[])"""
@@ -41,7 +39,7 @@ _KEYS: Final = """
 _FOLLOWING: Final = tuple(column for column in RECORD_COLUMNS if column not in ("created_at", "saved_at"))
 """The columns of a head that follow the newest version whatever they were."""
 _BINARY: Final = frozenset({"save_id", "content_hash"})
-_HEAD_COLUMNS: Final = ("workflow_id", "version", *RECORD_COLUMNS, "document", "document_bytes")
+_HEAD_COLUMNS: Final = ("workflow_id", "version", "oldest_version", *RECORD_COLUMNS, "document", "document_bytes")
 _DOCUMENTS: Final = {
     "document": "CASE WHEN %(is_text)s::boolean THEN convert_from(%(document)b::bytea, 'UTF8') END",
     "document_bytes": "CASE WHEN %(is_text)s::boolean THEN NULL ELSE %(document)b::bytea END",
@@ -54,7 +52,6 @@ _VERSION_COLUMNS: Final = (
     "content_hash",
     "origin_workflow_id",
     "origin_version",
-    "keyframe",
 )
 
 
@@ -70,10 +67,27 @@ def _assigned(columns: Sequence[str]) -> str:
     return ", ".join(f"{column} = {_of_head(column)}" for column in columns)
 
 
-_STORED: Final = "coalesce(%(stored)b::bytea, %(document)b::bytea)"
-_INSERT_VERSION: Final = f"""
-    INSERT INTO our.workflow_context_versions ({", ".join(_VERSION_COLUMNS)}, document)
-    VALUES ({", ".join(map(_value, _VERSION_COLUMNS))}, {_STORED})"""
+def _append(saved: str, columns: Iterable[str], may_lean: str) -> str:
+    """The statement that appends the version of the row *saved*, packed unless what it was packed for does not hold."""
+    return f"""
+        INSERT INTO our.workflow_context_versions ({", ".join(_VERSION_COLUMNS)}, base_version, document)
+        SELECT {", ".join(columns)},
+            CASE WHEN is_packed THEN coalesce(nullif(%(base_version)s::bigint, {ITSELF}), version) END,
+            CASE WHEN is_packed THEN %(packed)b::bytea ELSE %(document)b::bytea END
+        FROM (
+            SELECT *, CASE
+                WHEN %(base_version)s::bigint IS NULL THEN false
+                WHEN %(base_version)s::bigint = {ITSELF} THEN true
+                ELSE {may_lean} AND EXISTS (
+                    SELECT FROM our.workflow_context_versions AS base
+                    WHERE base.workflow_id = %(workflow_id)s AND base.version = %(base_version)s::bigint
+                        AND base.saved_at = %(base_saved_at)s::timestamptz)
+            END AS is_packed FROM {saved}) AS saved"""
+
+
+_INSERT_VERSION: Final = _append(
+    "(SELECT %(version)s::bigint AS version) AS judged", map(_value, _VERSION_COLUMNS), may_lean="true"
+)
 # A version and its head in one statement: half the messages of a batch.
 _MAKE: Final = f"""
     WITH made AS (
@@ -90,9 +104,9 @@ _BURY: Final = """
     ON CONFLICT (workflow_id) DO UPDATE SET last_version = excluded.last_version, deleted_at = excluded.deleted_at"""
 # A row that nobody else sees: with it the id is ours to the end of the transaction, as a lock makes a row that exists.
 _CLAIM: Final = """
-    INSERT INTO our.workflow_context (workflow_id, version, epic_num, feature, workflow_name, current_phase, status,
-        created_at, updated_at, saved_at, tags, document)
-    VALUES (%s, 0, 1, '', '', '', '', 'epoch', 'epoch', 'epoch', '[]', '')"""
+    INSERT INTO our.workflow_context (workflow_id, version, oldest_version, epic_num, feature, workflow_name,
+        current_phase, status, created_at, updated_at, saved_at, tags, document)
+    VALUES (%s, 0, 0, 1, '', '', '', '', 'epoch', 'epoch', 'epoch', '[]', '')"""
 # A workflow may have been made and deleted by others after its absence was looked at. Its id is ours now, so these looks
 # are the last; where a number would be used again, they fail by a division, and the transaction begins anew (VE05).
 _IS_HIGHER: Final = """
@@ -111,15 +125,23 @@ _KEY_IS_NEW: Final = """NOT EXISTS (
     SELECT FROM our.workflow_context_versions AS stored
     WHERE stored.workflow_id = %(workflow_id)s AND stored.idempotency_key = %(idempotency_key)s)"""
 _FROM_HEAD: Final = frozenset({"version", "saved_at"})
-_APPEND_SAVED: Final = f"""
-    INSERT INTO our.workflow_context_versions ({", ".join(_VERSION_COLUMNS)}, document)
-    SELECT {", ".join(column if column in _FROM_HEAD else _value(column) for column in _VERSION_COLUMNS)}, {_STORED}
-    FROM saved RETURNING version, saved_at AT TIME ZONE 'UTC'"""
+_APPEND_SAVED: Final = (
+    # Of the head's row as it is now, where the rest of the statement may see an older moment: a prune, which moves
+    # oldest_version, may have gone before while this waited for its lock.
+    _append(
+        "saved",
+        (column if column in _FROM_HEAD else _value(column) for column in _VERSION_COLUMNS),
+        may_lean="version = %(packed_version)s::bigint AND oldest_version <= %(base_version)s::bigint",
+    )
+    + " RETURNING version, saved_at AT TIME ZONE 'UTC', base_version"
+)
 _FOLLOW: Final = f"""
     version = head.version + 1, saved_at = greatest(head.saved_at, %(saved_at)s),
     {_assigned((*_FOLLOWING, *_DOCUMENTS))}"""
+_NEXT_NUMBER: Final = "coalesce((SELECT last_version FROM gone), 0) + 1"
 _FIRST: Final = {
-    "version": "coalesce((SELECT last_version FROM gone), 0) + 1",
+    "version": _NEXT_NUMBER,
+    "oldest_version": _NEXT_NUMBER,
     "saved_at": "greatest(%(saved_at)s, (SELECT deleted_at FROM gone))",
 }
 
@@ -133,7 +155,7 @@ def _continue(*, is_conditional: bool, has_key: bool) -> str:
     return f"""
         WITH saved AS (
             UPDATE our.workflow_context AS head SET {_FOLLOW} WHERE {" AND ".join(conditions)}
-            RETURNING version, saved_at)
+            RETURNING version, saved_at, oldest_version)
         {_APPEND_SAVED}"""
 
 
@@ -148,7 +170,7 @@ def _begin(*, is_conditional: bool, has_key: bool) -> str:
             SELECT {", ".join(_FIRST.get(column) or _value(column) for column in _HEAD_COLUMNS)}
             WHERE {_KEY_IS_NEW if has_key else "true"}
             ON CONFLICT (workflow_id) DO {"NOTHING" if is_conditional else f"UPDATE SET {_FOLLOW}"}
-            RETURNING version, saved_at)
+            RETURNING version, saved_at, oldest_version)
         {_APPEND_SAVED}"""
 
 
@@ -159,36 +181,35 @@ class Writer:
     Attributes:
         clock: Where `saved_at` times come from.
         limit_bytes: How large a document may be.
-        continued: Ids of workflows that existed when they were last saved here, so that most likely they still do.
+        packer: How documents of versions are stored.
     """
 
     clock: Clock
     limit_bytes: int
-    continued: set[str] = attrs.field(factory=set, init=False, repr=False)
+    packer: Packer = attrs.field(factory=Packer, init=False, repr=False)
 
     def save(self, session: Session, request: SaveRequest) -> SavedVersion:
-        """Append a version and make it the head, in one round trip unless something stands against it."""
-        workflow_id = request.record.workflow_id
+        """Append a version and make it the head, in one round trip unless something stands against it.
+
+        It takes another one where the version that it leans on is not at hand.
+        """
         check_size(request.record, self.limit_bytes)
         saved = self._save_at_once(session, request)
         if saved is None:
-            self.continued.discard(workflow_id)
+            self.packer.forget(request.record.workflow_id)
             (outcome,) = self.apply(session, [request])
             return cast("SavedVersion", outcome)
-        if len(self.continued) >= MAX_CONTINUED:
-            self.continued.clear()
-        self.continued.add(workflow_id)
         return saved
 
     def _save_at_once(self, session: Session, request: SaveRequest) -> SavedVersion | None:
-        values = version_values(request)
-        values["expected_version"] = request.expected_version
+        record, expected = request.record, request.expected_version
+        must_exist = request.must_exist or bool(expected) or self.packer.knows(record.workflow_id)
+        packing = self.packer.following(session, record, expected) if must_exist else alone(record)
+        values = version_values(request) | packing.values
+        values["expected_version"] = expected
         values["saved_at"] = self.clock()
-        must_exist = (
-            request.must_exist or bool(request.expected_version) or request.record.workflow_id in self.continued
-        )
         statement = _continue if must_exist else _begin
-        sql = statement(is_conditional=request.expected_version is not None, has_key=request.idempotency is not None)
+        sql = statement(is_conditional=expected is not None, has_key=request.idempotency is not None)
         session.has_sent_commit = True
         if must_exist:
             row = session.execute(sql, values).fetchone()
@@ -196,18 +217,29 @@ class Writer:
             with session.pipeline():
                 session.execute(BEGIN)
                 saved = session.execute(sql, values)
-                session.execute(_IS_HIGHER, (request.record.workflow_id,))
+                session.execute(_IS_HIGHER, (record.workflow_id,))
                 session.execute(COMMIT)
             row = saved.fetchone()
         session.has_sent_commit = False
-        return SavedVersion(version=row[0], saved_at=utc(row[1])) if row is not None else None
+        if row is None:
+            return None
+        version, saved_at, base_version = row[0], utc(row[1]), row[2]
+        if packing.base_version is not None and base_version is None and version == packing.packed_version:
+            self.packer.lost(record.workflow_id, packing.base_version)
+        self.packer.wrote(values, version, saved_at)
+        return SavedVersion(version=version, saved_at=saved_at)
 
     def apply(self, session: Session, operations: Sequence[Operation]) -> list[Outcome]:
-        """Do the operations of a batch in order, in one transaction of two round trips."""
+        """Do the operations of a batch in order, in one transaction of two round trips, or three."""
         ids = sorted({_workflow_id(operation) for operation in operations})
         ledger = Ledger(self.clock, self.limit_bytes, _look(session, ids, operations))
         outcomes = ledger.judge(operations)
-        _write(session, list(ledger.standings.values()))
+        standings = list(ledger.standings.values())
+        self.packer.pack_all(session, standings)
+        _write(session, standings)
+        for standing in standings:
+            for row in standing.appended:
+                self.packer.wrote(row, row["version"], row["saved_at"], standing.oldest)
         return outcomes
 
 
@@ -233,8 +265,8 @@ def _look(session: Session, ids: list[str], operations: Sequence[Operation]) -> 
     standings = {workflow_id: Standing(workflow_id) for workflow_id in ids}
     for workflow_id, version, deleted_at in tombstones:
         standings[workflow_id] = Standing(workflow_id, version, utc(deleted_at), last_buried=version)
-    for workflow_id, version, saved_at, created_at in heads:
-        standings[workflow_id] = Standing(workflow_id, version, utc(saved_at), utc(created_at), had_head=True)
+    for workflow_id, version, saved_at, created_at, oldest in heads:
+        standings[workflow_id] = Standing(workflow_id, version, utc(saved_at), utc(created_at), oldest, had_head=True)
     for workflow_id, key, version, saved_at, content_hash in known or ():
         standings[workflow_id].keys[key] = KnownKey(version, utc(saved_at), content_hash)
     return standings
@@ -252,7 +284,7 @@ def _write(session: Session, standings: Sequence[Standing]) -> None:
     new = [standing for standing in standings if standing.is_new]
     with session.pipeline():
         if purged:
-            session.execute(ALLOW_DELETING)
+            session.execute(ALLOW_CHANGING)
             session.execute(_DELETE_VERSIONS, (purged,))
         _each(session, _INSERT_VERSION, earlier)
         _each(session, _MAKE, made)

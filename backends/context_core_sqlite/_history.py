@@ -66,7 +66,7 @@ class Packer:
     """Packs versions as they are written, inside transactions that the caller holds."""
 
     def __init__(self) -> None:
-        self._recent = RecentBases()
+        self._recent: RecentBases[str] = RecentBases()
 
     def pack(
         self, connection: sqlite3.Connection, workflow_id: str, version: int, document: bytes, base_saved_at: str | None

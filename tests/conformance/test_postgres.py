@@ -6,9 +6,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from builtin_doors import unpacked
 from postgres_server import Database
 from psycopg.sql import SQL, Identifier
 
+from context_core import ContextPersistence
 from context_core_conformance import BackendContract
 
 
@@ -24,6 +26,7 @@ class TestPostgres(BackendContract):
         return self.server.url(f"t_{uuid.uuid4().hex}")
 
     def raw_storage(self, url: str) -> Iterable[bytes]:
+        """Every row, and the documents of packed versions as they were before packing."""
         schema = url.partition("schema=")[2]
         with psycopg.connect(self.server.conninfo) as connection:
             query = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = %s ORDER BY 1"
@@ -31,6 +34,35 @@ class TestPostgres(BackendContract):
                 rows = connection.execute(SQL("SELECT * FROM {} ORDER BY 1, 2").format(Identifier(schema, name)))
                 for row in rows:
                     yield b"\t".join(value if isinstance(value, bytes) else repr(value).encode() for value in row)
+            documents = SQL("SELECT workflow_id, version, base_version, document FROM {} ORDER BY 1, 2")
+            versions = Identifier(schema, "workflow_context_versions")
+            yield from unpacked(connection.execute(documents.format(versions)))
+
+    def damage(self, url: str, workflow_id: str, version: int) -> bool:
+        """A byte of its document is lost, in both tables."""
+        schema = url.partition("schema=")[2]
+        with psycopg.connect(self.server.conninfo) as connection:
+            connection.execute("SET session_replication_role = replica")  # the triggers guard against slips
+            cut = SQL("UPDATE {} SET document = substr(document, 2) WHERE workflow_id = %s AND version = %s")
+            for table in ("workflow_context", "workflow_context_versions"):
+                connection.execute(cut.format(Identifier(schema, table)), (workflow_id, version))
+        return True
+
+    def newer_url(self, tmp_path: Path) -> str:
+        url = self.fresh_url(tmp_path)
+        ContextPersistence(url).close()
+        table = Identifier(url.partition("schema=")[2], "context_core_schema")
+        with psycopg.connect(self.server.conninfo) as connection:
+            connection.execute(SQL("INSERT INTO {} VALUES (99, 'of later', '2099-01-01')").format(table))
+        return url
+
+    def schema(self, url: str) -> object:
+        with psycopg.connect(self.server.conninfo) as connection:
+            return connection.execute(
+                """SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns
+                WHERE table_schema = %s ORDER BY 1, ordinal_position""",
+                (url.partition("schema=")[2],),
+            ).fetchall()
 
     def dispose(self, url: str) -> None:
         self.server.drop(url.partition("schema=")[2])

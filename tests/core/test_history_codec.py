@@ -218,7 +218,7 @@ def test_a_base_is_an_earlier_version_of_the_same_block(base):
 
 def test_recent_bases_are_those_that_were_committed():
     """What was rolled back is no base, nor is a version of the same number that was saved at another time."""
-    recent = RecentBases()
+    recent: RecentBases[str] = RecentBases()
     recent.put("w", 1, "t1", b"first")
     assert recent.get("w", 1, "t1") == b"first"
     recent.roll_back()
@@ -233,7 +233,7 @@ def test_recent_bases_are_those_that_were_committed():
 
 def test_recent_bases_are_bounded():
     """The least recently used go first, and one that is too large alone is not kept."""
-    recent = RecentBases(limit_bytes=100)
+    recent: RecentBases[str] = RecentBases(limit_bytes=100)
     for number in range(4):
         recent.put("w", number, "t", bytes(30))
         recent.commit()

@@ -25,10 +25,10 @@ def behind_its_back(server, schema, write):
     with psycopg.connect(f"host={server.folder} user=postgres") as others:
         others.execute(
             f"""INSERT INTO {tables} VALUES
-            ('w', 5, 1, 1, '', '', '', 'failed', now(), now(), now(), '[]', NULL, '{{}}', NULL)""".encode()
+            ('w', 5, 5, 1, 1, '', '', '', 'failed', now(), now(), now(), '[]', NULL, '{{}}', NULL)""".encode()
         )
         writing.start()
-        wait_for_lock(server, schema)
+        server.wait_for_lock(schema)
         others.execute(f"DELETE FROM {tables}".encode())
         others.execute(f"INSERT INTO {tables}_tombstones VALUES ('w', 5, '2100-06-01')".encode())
     writing.join()
@@ -48,13 +48,6 @@ def test_batch_that_saw_no_tombstone_uses_no_number_again(postgres_server, schem
     contexts = [a_context("v"), a_context("w"), a_context("w")]
     given = behind_its_back(postgres_server, schema, lambda: store.save_contexts(contexts))
     assert given == [[1, 6, 7]]
-
-
-def wait_for_lock(server, schema):
-    """Return once a session waits for a lock on a table of *schema*."""
-    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
-    while not server.sql(query, f"%{schema}%")[0][0]:
-        pass
 
 
 def test_racing_first_saves_all_count(url):

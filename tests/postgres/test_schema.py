@@ -24,7 +24,7 @@ RIGHTS = """
     GRANT USAGE ON SCHEMA contexts TO engine;
     GRANT SELECT ON contexts.context_core_schema TO engine;
     GRANT SELECT, INSERT, UPDATE, DELETE ON contexts.workflow_context TO engine;
-    GRANT SELECT, INSERT, DELETE ON contexts.workflow_context_versions TO engine;
+    GRANT SELECT, INSERT, DELETE, UPDATE (base_version, document) ON contexts.workflow_context_versions TO engine;
     GRANT SELECT, INSERT, UPDATE ON contexts.workflow_context_tombstones TO engine;
 """
 
@@ -134,7 +134,9 @@ def test_engine_needs_no_right_to_change_tables(shared):
         assert len(store.search_contexts({"decisions.x": None})) == 3
         assert store.delete_context("x") is True
         assert store.save_context(a_context("x")) == 2
-        assert store.prune(keep_last=1).count == 3
+        assert store.prune(keep_last=2).count == 2
+        assert store.prune(keep_last=1).count == 1
+        store.migrate()
         assert store.verify().is_sound
         with contextlib.closing(store._backend.snapshot()) as snapshot:
             assert len(snapshot.load(LoadRequest(workflow_ids=["w", "x"]))) == 2

@@ -7,6 +7,8 @@
 CREATE TABLE our.workflow_context (
     workflow_id text COLLATE "C" NOT NULL PRIMARY KEY,
     version bigint NOT NULL,
+    -- Below it nothing is left to lean on: a save that waits for a prune learns it from the row that both lock.
+    oldest_version bigint NOT NULL,
     epic_num bigint NOT NULL,
     story_num bigint,
     feature text COLLATE "C" NOT NULL,
@@ -58,8 +60,8 @@ CREATE TABLE our.workflow_context_versions (
     content_hash bytea,
     origin_workflow_id text COLLATE "C",
     origin_version bigint,
-    -- NULL: the document is stored as it is. A number: it is encoded against the document of that version.
-    keyframe bigint,
+    -- What a packed document leans on: an earlier version, or itself, alone. NULL: it is stored as it is.
+    base_version bigint,
     document bytea NOT NULL,
     PRIMARY KEY (workflow_id, version)
 );
@@ -80,9 +82,19 @@ CREATE TABLE our.workflow_context_tombstones (
 
 CREATE FUNCTION our.workflow_context_versions_refuse() RETURNS trigger LANGUAGE plpgsql AS $function$
 BEGIN
-    -- The guard: set for one transaction by the driver's delete and prune, and by nothing else.
-    IF TG_OP = 'DELETE' AND current_setting('context_core.deleting', true) = 'on' THEN
-        RETURN OLD;
+    -- The guard: set for one transaction by the driver's delete, prune and migrate, and by nothing else.
+    IF current_setting('context_core.changing', true) = 'on' THEN
+        IF TG_OP = 'DELETE' THEN
+            RETURN OLD;
+        END IF;
+        -- What a version says stays; how its document is packed may change.
+        IF TG_OP = 'UPDATE' THEN
+            OLD.base_version := NEW.base_version;
+            OLD.document := NEW.document;
+            IF OLD IS NOT DISTINCT FROM NEW THEN
+                RETURN NEW;
+            END IF;
+        END IF;
     END IF;
     RAISE EXCEPTION 'versions are append-only: save a new one, or delete the workflow through its driver'
         USING ERRCODE = 'integrity_constraint_violation';

@@ -65,7 +65,9 @@ class SqliteDoors:
     def raw_storage(self, url: str) -> Iterable[bytes]:
         """Every row, and the documents of packed versions as they were before packing."""
         with contextlib.closing(sqlite3.connect(path_of(url))) as connection:
-            yield from _documents(connection)
+            rows = """SELECT workflow_id, version, base_version, CAST(document AS BLOB) FROM workflow_context_versions
+                ORDER BY workflow_id, version"""
+            yield from unpacked(connection.execute(rows))
             connection.text_factory = bytes
             tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
             for (name,) in tables:
@@ -144,12 +146,10 @@ class SqliteDoors:
             return sorted(rows, key=repr)
 
 
-def _documents(connection: sqlite3.Connection) -> Iterable[bytes]:
-    """Unpack without the driver: a version leans on an earlier one of its workflow."""
+def unpacked(rows: Iterable[tuple[str, int, int | None, bytes]]) -> Iterable[bytes]:
+    """The documents of versions, in their order, without the driver: each leans on an earlier one of its workflow."""
     plain: dict[tuple[str, int], bytes] = {}
-    rows = """SELECT workflow_id, version, base_version, CAST(document AS BLOB) FROM workflow_context_versions
-        ORDER BY workflow_id, version"""
-    for workflow_id, version, base, stored in connection.execute(rows):
+    for workflow_id, version, base, stored in rows:
         document = stored
         if base is not None:
             document = unpack(stored, None if base == version else plain[workflow_id, base])

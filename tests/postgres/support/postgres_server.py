@@ -184,6 +184,12 @@ class Server:
         """Run a statement as the superuser, and return its rows."""
         return run_sql(f"host={self.folder} user=postgres dbname={database}", statement, *values)
 
+    def wait_for_lock(self, schema: str) -> None:
+        """Return once a session waits for a lock on a table of *schema*."""
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE %s"
+        while not self.sql(query, f"%{schema}%")[0][0]:
+            pass
+
     def discard(self) -> None:
         """Stop the server and remove its folder."""
         with contextlib.suppress(AssertionError):
