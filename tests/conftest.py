@@ -1,6 +1,7 @@
 """How hard the generated tests try: `dev` at the desk, `ci` on the build machine, `deep` for a night."""
 
 import os
+import uuid
 
 import pytest
 from hypothesis import settings
@@ -20,6 +21,20 @@ def postgres_server():
 
     with Server.create() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def fresh_url(request):
+    """Names stores that do not exist yet, by driver: in a folder, or in a schema of the tests' database."""
+
+    def named(driver, folder, name="store"):
+        if driver == "postgresql":
+            return request.getfixturevalue("postgres_database").url(f"t_{uuid.uuid4().hex}")
+        return {"memory": "memory://", "sqlite": f"sqlite:///{folder}/{name}.db", "lmdb": f"lmdb:///{folder}/{name}"}[
+            driver
+        ]
+
+    return named
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,9 @@ from typing import Any
 
 import attrs
 import pytest
+from installed_drivers import DRIVERS
 
 from context_core import Capability, ContextDiff, ContextPersistence, Delete, Page, Save
-from context_core.plugins import installed_backends
 from context_core_conformance import stateful_strategies as pools
 from context_core_conformance.model import Model
 from context_core_conformance.outcomes import Refusal, exact, outcome_of
@@ -23,8 +23,6 @@ from context_core_conformance.samples import TickingClock
 
 OPERATIONS = 400
 SEEDS = range(int(os.environ.get("CONTEXT_CORE_TEST_SEEDS", "4")))
-URLS = {"memory": "memory://", "sqlite": "sqlite:///{folder}/store.db", "lmdb": "lmdb:///{folder}/store"}
-DRIVERS = [name for name in URLS if name in installed_backends()]
 WRITES = {
     "save_context": 8,
     "update_context": 3,
@@ -239,29 +237,29 @@ def replay(store, clock, steps, folder):
 
 
 @pytest.fixture(scope="module", params=SEEDS)
-def answers(request, tmp_path_factory):
+def answers(request, tmp_path_factory, fresh_url):
     """What a driver answered to one trace; each that is asked for is replayed once."""
 
     @functools.cache
     def answers(driver, *, may_prune):
         folder = tmp_path_factory.mktemp(driver)
         clock = TickingClock()
-        with ContextPersistence(URLS[driver].format(folder=folder), clock=clock) as store:
+        with ContextPersistence(fresh_url(driver, folder), clock=clock) as store:
             return list(replay(store, clock, Inventor(request.param, may_prune=may_prune).trace(), folder))
 
     return answers
 
 
-def capabilities(driver, folder):
+def capabilities(url):
     """What a driver declares."""
-    with ContextPersistence(URLS[driver].format(folder=folder)) as store:
+    with ContextPersistence(url) as store:
         return store.describe().capabilities
 
 
 @pytest.mark.parametrize(("one", "other"), list(itertools.combinations(DRIVERS, 2)))
-def test_drivers_give_the_same_answers(answers, tmp_path, one, other):
+def test_drivers_give_the_same_answers(answers, fresh_url, tmp_path, one, other):
     """Results, classes and facts of errors, histories, heads, and the bytes of exports, step by step."""
-    shared = capabilities(one, tmp_path) & capabilities(other, tmp_path)
+    shared = capabilities(fresh_url(one, tmp_path)) & capabilities(fresh_url(other, tmp_path))
     missing = {Capability.IDEMPOTENCY, Capability.JSON_PATHS} - shared
     if missing:
         pytest.skip(f"{one} and {other} do not both declare {', '.join(sorted(missing))}")

@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 
 import pytest
+from installed_drivers import DRIVERS
 
 from context_core import ContextPersistence, ImportResult, WorkflowContext
-from context_core.plugins import installed_backends
 from context_core_conformance.samples import TickingClock
 
 VARIABLE = "CONTEXT_CORE_TEST_HISTORIES"
@@ -21,14 +21,6 @@ DEFAULT = Path(__file__).parents[2].parent / "shared" / "data" / "real-histories
 FILE = Path(os.environ.get(VARIABLE) or DEFAULT)
 
 pytestmark = pytest.mark.skipif(not FILE.is_file(), reason=f"there is no {FILE}; name another file in {VARIABLE}")
-
-URLS = {"memory": "memory://", "sqlite": "sqlite:///{folder}/{name}.db", "lmdb": "lmdb:///{folder}/{name}"}
-DRIVERS = [name for name in URLS if name in installed_backends()]
-
-
-def open_store(driver, folder, name, **options):
-    """A fresh store of that driver."""
-    return ContextPersistence(URLS[driver].format(folder=folder, name=name), **options)
 
 
 def digests(store, workflow_ids):
@@ -60,13 +52,13 @@ def workflow_ids(contexts):
 
 
 @pytest.fixture(scope="module")
-def exported(contexts, workflow_ids, tmp_path_factory):
+def exported(contexts, workflow_ids, tmp_path_factory, fresh_url):
     """For each driver, an export of a store into which every line was saved at its own time, and its histories."""
     found = {}
     for driver in DRIVERS:
         folder = tmp_path_factory.mktemp(driver)
         clock = TickingClock()
-        with open_store(driver, folder, "saved", clock=clock) as store:
+        with ContextPersistence(fresh_url(driver, folder, "saved"), clock=clock) as store:
             for context in contexts:
                 clock.now = context.updated_at
                 store.save_context(context)
@@ -84,10 +76,10 @@ def test_what_was_saved_is_exported_alike(exported, one, other):
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(DRIVERS, DRIVERS)))
-def test_what_was_imported_is_exported_alike(exported, workflow_ids, tmp_path, source, target):
+def test_what_was_imported_is_exported_alike(exported, workflow_ids, fresh_url, tmp_path, source, target):  # noqa: PLR0917  # fixtures
     """Each history has the same hash after the journey, and the export of an import is the same file."""
     file, histories = exported[source]
-    with open_store(target, tmp_path, "imported") as store:
+    with ContextPersistence(fresh_url(target, tmp_path, "imported")) as store:
         count = store.import_(file).written
         assert digests(store, workflow_ids) == histories
         assert store.export(tmp_path / "again.jsonl") == count
