@@ -1,7 +1,6 @@
 """How hard the generated tests try: `dev` at the desk, `ci` on the build machine, `deep` for a night."""
 
 import os
-import uuid
 
 import pytest
 from hypothesis import settings
@@ -29,10 +28,12 @@ def fresh_url(request):
 
     def named(driver, folder, name="store"):
         if driver == "postgresql":
-            return request.getfixturevalue("postgres_database").url(f"t_{uuid.uuid4().hex}")
-        return {"memory": "memory://", "sqlite": f"sqlite:///{folder}/{name}.db", "lmdb": f"lmdb:///{folder}/{name}"}[
-            driver
-        ]
+            return request.getfixturevalue("postgres_database").fresh_url()
+        return {
+            "memory": "memory://",
+            "sqlite": f"sqlite:///{folder}/{name}.db",
+            "lmdb": f"lmdb:///{folder}/{name}",
+        }[driver]
 
     return named
 
@@ -44,6 +45,10 @@ def postgres_database(request):
 
     url = os.environ.get(VARIABLE)
     if url:
-        return Database(url, url)
-    server = request.getfixturevalue("postgres_server")
-    return Database(server.url().partition("&schema=")[0], f"host={server.folder} user=postgres dbname=postgres")
+        database = Database(url, url)
+    else:
+        server = request.getfixturevalue("postgres_server")
+        address = server.url().partition("&schema=")[0]
+        database = Database(address, f"host={server.folder} user=postgres dbname=postgres")
+    yield database
+    database.drop_fresh()

@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import uuid
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -232,10 +233,21 @@ class Database:
     def __init__(self, url: str, conninfo: str) -> None:
         self._url = url
         self.conninfo = conninfo
+        self._fresh: list[str] = []
 
     def url(self, schema: str, **options: str) -> str:
         """The URL of a store in *schema*."""
         return store_url(self._url, schema, **options)
+
+    def fresh_url(self) -> str:
+        """The URL of a store in a schema of its own, for as long as the tests run."""
+        self._fresh.append(f"t_{uuid.uuid4().hex}")
+        return self.url(self._fresh[-1])
+
+    def drop_fresh(self) -> None:
+        """Throw away the schemas of all fresh stores."""
+        while self._fresh:
+            self.drop(self._fresh.pop())
 
     def drop(self, schema: str) -> None:
         """Throw a schema away; it fails where a test left a transaction open."""
