@@ -91,7 +91,11 @@ class Connections:
                     if lost is not None:
                         raise _unknown(self.location) from lost
                     raise translated(error, self.location, waited_s) from error
+            except Exception:
+                self._pool.give_up(session)
+                raise
             except BaseException:
+                session.raw.close()  # an interrupt: what it broke off nobody knows
                 self._pool.give_up(session)
                 raise
             else:

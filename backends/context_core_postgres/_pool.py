@@ -1,8 +1,9 @@
 """Where sessions come from: a pool of this package's own, or one that the application brought along."""
 
 import contextlib
+import itertools
 import os
-import threading
+import queue
 import time
 import weakref
 from collections.abc import Mapping
@@ -69,6 +70,14 @@ class Options:
     prepare_threshold: int | None = 5
 
 
+class QuietConnection(psycopg.Connection[Any]):
+    """A connection that closes without a warning when it is dropped, as an interrupt may do to it anywhere."""
+
+    def __del__(self, *_: object) -> None:
+        with contextlib.suppress(AttributeError):  # it was not even made
+            self.close()
+
+
 def connect(options: Options) -> Raw:
     """Open a connection.
 
@@ -80,7 +89,7 @@ def connect(options: Options) -> Raw:
     began = time.monotonic()
     conninfo = make_conninfo(**options.parameters)
     try:
-        return psycopg.connect(conninfo, autocommit=True, prepare_threshold=options.prepare_threshold)
+        return QuietConnection.connect(conninfo, autocommit=True, prepare_threshold=options.prepare_threshold)
     except psycopg.Error as error:
         # By its words: psycopg's own object holds the connection, and with it the password.
         refusal = type(error)(str(error))
@@ -90,10 +99,26 @@ def connect(options: Options) -> Raw:
     raise translated(refusal, options.location, time.monotonic() - began, sqlstate) from refusal
 
 
+class Permit:
+    """The right to use one session; where it is dropped, by an interrupt, the room gets another one."""
+
+    __slots__ = ("_room",)
+
+    def __init__(self, room: "weakref.ref[queue.SimpleQueue[Permit]]") -> None:
+        self._room = room
+
+    def __del__(self) -> None:
+        room = self._room()
+        if room is not None:
+            room.put(Permit(self._room))
+
+
 class OwnPool:
     """Sessions that are opened as calls need them, in the thread of the call, whose error then tells why it failed.
 
     Idle ones wait in a stack, so that few are used often and the surplus grows old; there is no thread that tends them.
+    No lock is held while Python code runs, and what a call has taken goes when its frame does: an interrupt may strike
+    anywhere (CO10).
     """
 
     def __init__(self, options: Options, qualified: Qualifier) -> None:
@@ -105,9 +130,12 @@ class OwnPool:
         _live.add(self)
 
     def _start_afresh(self) -> None:
-        self._room = threading.Semaphore(self._options.pool_max)
+        self._room: queue.SimpleQueue[Permit] = queue.SimpleQueue()
+        for _ in range(self._options.pool_max):
+            self._room.put(Permit(weakref.ref(self._room)))
         self._idle: list[Session] = []
-        self._all: weakref.WeakSet[Session] = weakref.WeakSet()
+        # Without callbacks, unlike a WeakSet: an interrupt that strikes one is lost.
+        self._all: dict[int, weakref.ref[Session]] = {}
 
     def take(self) -> Session:
         """Return an idle session, or open one.
@@ -118,31 +146,32 @@ class OwnPool:
         """
         if self.is_closed:
             raise BackendClosedError
-        if not self._room.acquire(timeout=self._options.pool_timeout_s):
-            raise BackendBusyError(waited_s=self._options.pool_timeout_s)
         try:
-            while self._idle:
-                with contextlib.suppress(IndexError):  # another thread was faster
-                    session = self._idle.pop()
-                    if not session.is_stale:
-                        session.has_sent_commit = False
-                        return session
-                    session.raw.close()
-            return self._open()
-        except BaseException:
-            self._room.release()
-            raise
-
-    def _open(self) -> Session:
+            permit = self._room.get(timeout=self._options.pool_timeout_s)
+        except queue.Empty:
+            raise BackendBusyError(waited_s=self._options.pool_timeout_s) from None
+        while self._idle:
+            with contextlib.suppress(IndexError):  # another thread was faster
+                session = self._idle.pop()
+                if not session.is_stale:
+                    session.has_sent_commit = False
+                    session.permit = permit
+                    return session
+                session.raw.close()
         session = Session(connect(self._options), self.qualified)
-        self._all.add(session)
+        self._all[next(_numbers)] = weakref.ref(session)
+        for number, other in list(self._all.items()):
+            if other() is None:
+                self._all.pop(number, None)
+        session.permit = permit
         return session
 
     def give_back(self, session: Session) -> None:
         """Keep the session for the next call; close one that was too long without."""
         now = session.idle_since = time.monotonic()
+        permit, session.permit = session.permit, None
         self._idle.append(session)
-        self._room.release()
+        self._room.put(permit)
         if self.is_closed:
             self.drop_idle()
         elif len(self._idle) > self._options.pool_min and now - self._idle[0].idle_since > IDLE_S:
@@ -153,7 +182,8 @@ class OwnPool:
         """Keep what can be used again, close what cannot."""
         session.end()
         if session.is_broken:
-            self._room.release()
+            permit, session.permit = session.permit, None
+            self._room.put(permit)
         else:
             self.give_back(session)
 
@@ -174,7 +204,7 @@ class OwnPool:
         What psycopg may still send on them, saying goodbye when a connection is collected, goes nowhere.
         """
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for session in self._all:
+        for session in filter(None, [each() for each in self._all.values()]):
             with contextlib.suppress(psycopg.Error, OSError):
                 os.dup2(nowhere, session.raw.fileno())
             _inherited.append(session.raw)
@@ -240,6 +270,7 @@ class BorrowedPool:
 
 _live: Final[weakref.WeakSet[OwnPool]] = weakref.WeakSet()
 _inherited: Final[list[Raw]] = []
+_numbers: Final = itertools.count()
 
 
 def _after_fork_in_child() -> None:

@@ -51,6 +51,7 @@ class Session:
     Attributes:
         raw: psycopg's connection.
         has_sent_commit: Whether the work that the session does now may have been committed.
+        permit: What its pool wants back when it is not in use any more.
     """
 
     __slots__ = (
@@ -60,6 +61,7 @@ class Session:
         "_qualified",
         "has_sent_commit",
         "idle_since",
+        "permit",
         "raw",
         "was_autocommit",
     )
@@ -69,6 +71,7 @@ class Session:
         self.has_sent_commit = False
         self._is_spoilt = False
         self.idle_since = 0.0
+        self.permit: Any = None
         self.was_autocommit = raw.autocommit
         self._qualified = qualified
         self._poll = select.poll()
@@ -115,10 +118,12 @@ class Session:
         try:
             with self.raw.pipeline():
                 yield
-        except psycopg.Error:
+        except BaseException as error:
             # The server skips what follows an error. If a statement was to be prepared there, psycopg takes it for
             # prepared from then on, and it is not.
             self._is_spoilt = True
+            if (interrupt := _interrupt_behind(error)) is not None:
+                raise interrupt from None
             raise
 
     def candidates(self, sql: str, parameters: Parameters) -> Generator[TupleRow, None, None]:
@@ -145,3 +150,11 @@ class Session:
                 self.raw.close()
             return
         self.raw.close()  # in the middle of a reply, or of none
+
+
+def _interrupt_behind(error: BaseException) -> BaseException | None:
+    """The interrupt that broke off a pipeline, where psycopg only tells that it could not end it."""
+    behind = error.__context__ if isinstance(error, psycopg.Error) else None
+    while isinstance(behind, Exception):
+        behind = behind.__context__
+    return behind

@@ -164,3 +164,19 @@ def test_child_leaves_its_parents_sessions_alone(postgres_server, schema, named)
         assert not own.is_stale  # the server has not hung up
         assert store.save_context(a_context("w")) == 3
         assert backend._pool._idle[0] is own
+
+
+@pytest.mark.promise("CO10")
+def test_session_that_is_dropped_makes_room_for_another(postgres_server, schema):
+    """As when an interrupt strikes between taking one and using it: it is closed, and its place is free."""
+    url = postgres_server.url(schema, application_name=schema, pool_max="1", pool_timeout="5")
+    with ContextPersistence(url) as store:
+        store.save_context(a_context("w"))
+        for _ in range(3):
+            session = store._backend._pool.take()
+            session.execute("BEGIN")
+            session.execute("SELECT FROM our.workflow_context FOR UPDATE")
+            del session
+            assert store.save_context(a_context("w"))
+        while postgres_server.sql(COUNT, schema) != [(1,)]:  # the server takes a moment to notice
+            pass
