@@ -150,20 +150,30 @@ class OwnPool:
             permit = self._room.get(timeout=self._options.pool_timeout_s)
         except queue.Empty:
             raise BackendBusyError(waited_s=self._options.pool_timeout_s) from None
+        try:
+            session = self._idle_one() or self._open()
+            session.permit = permit
+        except BaseException:
+            self._room.put(permit)  # now, and not when the error's frames go
+            raise
+        return session
+
+    def _idle_one(self) -> Session | None:
         while self._idle:
             with contextlib.suppress(IndexError):  # another thread was faster
                 session = self._idle.pop()
                 if not session.is_stale:
                     session.has_sent_commit = False
-                    session.permit = permit
                     return session
                 session.raw.close()
+        return None
+
+    def _open(self) -> Session:
         session = Session(connect(self._options), self.qualified)
         self._all[next(_numbers)] = weakref.ref(session)
         for number, other in list(self._all.items()):
             if other() is None:
                 self._all.pop(number, None)
-        session.permit = permit
         return session
 
     def give_back(self, session: Session) -> None:
