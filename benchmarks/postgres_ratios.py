@@ -179,7 +179,8 @@ def main() -> None:
     saver = None
     if options.langgraph:
         connection = psycopg.connect(conninfo, autocommit=True, prepare_threshold=0, row_factory=psycopg.rows.dict_row)
-        connection.execute(f"CREATE SCHEMA {schemas[2]}; SET search_path = {schemas[2]}".encode())
+        for statement in (f"CREATE SCHEMA {schemas[2]}", f"SET search_path = {schemas[2]}"):
+            connection.execute(statement.encode(), prepare=False)
         saver = importlib.import_module("langgraph.checkpoint.postgres").PostgresSaver(connection)
         saver.setup()
     url = f"postgresql://postgres@/postgres?host={quote(options.host, safe='')}&schema={schemas[0]}"
