@@ -10,6 +10,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from context_core import BackendBusyError, BackendClosedError, ContextPersistence
+from context_core.url import BackendURL
 from context_core_conformance.racing import in_threads
 from context_core_conformance.samples import a_context
 from context_core_postgres import PostgresBackend, _pool
@@ -170,10 +171,11 @@ def test_child_leaves_its_parents_sessions_alone(postgres_server, schema, named)
 def test_session_that_is_dropped_makes_room_for_another(postgres_server, schema):
     """As when an interrupt strikes between taking one and using it: it is closed, and its place is free."""
     url = postgres_server.url(schema, application_name=schema, pool_max="1", pool_timeout="5")
-    with ContextPersistence(url) as store:
+    backend = PostgresBackend.from_url(BackendURL.parse(url))
+    with ContextPersistence(backend) as store:
         store.save_context(a_context("w"))
         for _ in range(3):
-            session = store._backend._pool.take()
+            session = backend._pool.take()
             session.execute("BEGIN")
             session.execute("SELECT FROM our.workflow_context FOR UPDATE")
             del session
