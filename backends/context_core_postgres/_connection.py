@@ -91,7 +91,7 @@ class Connections:
                     if lost is not None:
                         raise _unknown(self.location) from lost
                     raise translated(error, self.location, waited_s) from error
-            except Exception:
+            except Exception:  # a refusal: the session is as good as before
                 self._pool.give_up(session)
                 raise
             except BaseException:

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 from context_core.errors import CorruptDocumentError
-from context_core.history_codec import BLOCK, PackedVersion, RecentBases, Unpacker, base_of, is_base, pack, pack_against
+from context_core.history_codec import BLOCK, PackedVersion, RecentBases, Unpacker, base_of, is_base, pack, pack_version
 from context_core.records import ContextRecord
 from context_core_postgres._history import DOCUMENT_COLUMNS, with_bases
 from context_core_postgres._ledger import Standing
@@ -215,10 +215,10 @@ def plain(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[str, int], Base]:
 
 def _packed(document: bytes, version: int, base: Base | None) -> Packing:
     """Pack a document as *version*, leaning on *base* if it is worth that."""
-    packed = pack_against(document, base.document) if base is not None else None
-    if base is None or packed is None:
+    if base is None:
         return _alone(document)
-    return Packing(base.version, packed, version, base.saved_at)
+    number, packed = pack_version(version, document, (base.version, base.document))
+    return Packing(ITSELF, packed) if number == version else Packing(number, packed, version, base.saved_at)
 
 
 def _alone(document: bytes) -> Packing:

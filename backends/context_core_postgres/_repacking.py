@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from context_core.history_codec import BLOCK, base_of, pack, pack_against
+from context_core.history_codec import BLOCK, base_of, pack_version
 from context_core.maintenance import PrunedRange
 from context_core_postgres._packing import BASES, STORED_COLUMNS, Base, plain
 from context_core_postgres._session import Session
@@ -125,7 +125,5 @@ def _leaning_on_the_oldest(workflow_id: str, documents: list[Base]) -> list[tupl
 
 def _row(workflow_id: str, each: Base, base: Base | None) -> tuple[Any, ...]:
     """The parameters of _REPACK."""
-    packed = pack_against(each.document, base.document) if base is not None else None
-    if base is None or packed is None:
-        return each.version, pack(each.document), workflow_id, each.version
-    return base.version, packed, workflow_id, each.version
+    leaning = (base.version, base.document) if base is not None else None
+    return (*pack_version(each.version, each.document, leaning), workflow_id, each.version)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from context_core.errors import CorruptDocumentError
-from context_core.history_codec import BLOCK, PackedVersion, RecentBases, Unpacker, base_of, is_base, pack, pack_against
+from context_core.history_codec import BLOCK, PackedVersion, RecentBases, Unpacker, base_of, is_base, pack_version
 
 BASE_SAVED_AT: Final = f"""
     (SELECT saved_at FROM workflow_context_versions
@@ -77,10 +77,9 @@ class Packer:
             base = self._recent.get(workflow_id, number, base_saved_at)
             if base is None:
                 base = self._read_back(connection, workflow_id, number, base_saved_at)
-            packed = None if base is None else pack_against(document, base)
-            if packed is not None:
-                return PackedVersion(number, packed)
-        return _keyframe(version, document)
+            if base is not None:
+                return pack_version(version, document, (number, base))
+        return pack_version(version, document)
 
     def wrote(self, workflow_id: str, version: int, saved_at: str, document: bytes) -> None:
         """Remember a version if later ones will lean on it."""
@@ -141,15 +140,5 @@ def forget(connection: sqlite3.Connection, workflow_id: str, first: int, last: i
             (workflow_id, first, last),
         )
         for version, document in kept:
-            packed = _leaning_on(kept[0], version, document)
+            packed = pack_version(version, document, kept[0] if version != kept[0][0] else None)
             connection.execute(_REPACK, (*packed, workflow_id, version))
-
-
-def _leaning_on(oldest: tuple[int, bytes], version: int, document: bytes) -> PackedVersion:
-    number, base = oldest
-    packed = None if number == version else pack_against(document, base)
-    return PackedVersion(number, packed) if packed is not None else _keyframe(version, document)
-
-
-def _keyframe(version: int, document: bytes) -> PackedVersion:
-    return PackedVersion(version, pack(document))
