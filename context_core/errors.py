@@ -108,15 +108,17 @@ class BackendNameTakenError(PluginError):
 
 
 class BackendImportError(PluginError, ImportError):
-    """A backend is installed but its module fails to import."""
+    """A backend is installed but its module fails to import: an extra that its entry point names may be missing."""
 
-    def __init__(self, *, name: str, target: str, distribution: str) -> None:
+    def __init__(self, *, name: str, target: str, distribution: str, extras: Iterable[str] = ()) -> None:
         self.backend_name = name
         self.target = target
         self.distribution = distribution
+        self.extras = tuple(extras)
+        needed = f"{distribution}[{','.join(self.extras)}]" if self.extras else distribution
         super().__init__(
             f"backend {name!r} ({target}, from {distribution}) failed to import; install what it needs: "
-            f'python -m pip install "{distribution}"'
+            f'python -m pip install "{needed}"'
         )
 
 

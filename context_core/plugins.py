@@ -79,7 +79,8 @@ def find_backend(name: str) -> type[ContextBackend]:
     try:
         backend = point.load()
     except Exception as error:  # whatever a stranger's module raises while it is imported is one and the same news
-        raise BackendImportError(name=name, target=point.value, distribution=_distribution(point)) from error
+        target, owner = f"{point.module}:{point.attr}", _distribution(point)
+        raise BackendImportError(name=name, target=target, distribution=owner, extras=point.extras) from error
     if not (isinstance(backend, type) and issubclass(backend, ContextBackend)):
         raise BackendContractError(f"entry point {name!r} names {point.value}, which is no subclass of ContextBackend")
     return backend

@@ -148,6 +148,15 @@ class TestFinding:
         assert caught.value.distribution == "strange-dist"
         assert caught.value.__cause__ is not None
 
+    def test_a_backend_of_an_extra_says_which(self, install):
+        """Its entry point names it, and what is to be installed is what the extra adds."""
+        install(
+            "strange-dist", {"strange": "strange_broken:Backend [strange]"}, strange_broken="import missing_library\n"
+        )
+        with pytest.raises(BackendImportError, match=r'python -m pip install "strange-dist\[strange\]"') as caught:
+            find_backend("strange")
+        assert (caught.value.target, caught.value.extras) == ("strange_broken:Backend", ("strange",))
+
     def test_a_backend_that_fails_to_import_breaks_no_other(self, install):
         """It is not even imported."""
         install("strange-dist", {"strange": "strange_broken:Backend"}, strange_broken="1 / 0\n")
