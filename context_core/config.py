@@ -1,7 +1,6 @@
 """Where the store's URL comes from when the code does not say: the environment, then the nearest pyproject.toml."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -67,6 +66,8 @@ def _nearest_pyproject(directory: Path) -> Path | None:
 
 
 def _read_table(pyproject: Path) -> Mapping[str, str]:
+    import tomllib  # noqa: PLC0415  # whoever names the store in code never needs it
+
     try:
         tool = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {})
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -6,7 +6,6 @@ such place to stand on: its cursors count rows, and the page says so (`Page.is_s
 """
 
 import base64
-import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, Generic, TypeVar
@@ -88,6 +87,8 @@ def read_cursor(cursor: str, conditions: Sequence[Condition], order: Sequence[Or
 
 
 def _digest(payload: bytes, conditions: Sequence[Condition], order: Sequence[OrderTerm]) -> bytes:
+    import hashlib  # noqa: PLC0415  # it loads OpenSSL
+
     asked = repr(([attrs.astuple(condition) for condition in conditions], [attrs.astuple(term) for term in order]))
     return hashlib.blake2b(payload + asked.encode("utf-8", "surrogatepass"), digest_size=_DIGEST_BYTES).digest()
 

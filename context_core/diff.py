@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
 import attrs
-import jsonpatch
 
 from context_core.errors import InvalidContextError
 from context_core.model import WorkflowContext
@@ -53,6 +52,8 @@ class ContextDiff:
     @classmethod
     def between(cls, before: WorkflowContext, after: WorkflowContext) -> "ContextDiff":
         """Compare the documents of two contexts; `version` is no part of them."""
+        import jsonpatch  # noqa: PLC0415  # few stores are ever asked for a difference
+
         old, new = before.to_dict(), after.to_dict()
         return cls(changes=tuple(_compare("", old, new)), patch=tuple(jsonpatch.make_patch(old, new).patch))
 
@@ -62,6 +63,8 @@ class ContextDiff:
         Raises:
             InvalidContextError: *context* does not have the places that changed, or would be no context afterwards.
         """
+        import jsonpatch  # noqa: PLC0415  # as above
+
         try:
             fields = jsonpatch.apply_patch(context.to_dict(), list(self.patch))
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:

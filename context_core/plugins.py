@@ -5,6 +5,8 @@ implemented all the same; a second plugin that implements a verb is refused, whe
 a misspelt hook and a None result are errors; and a store without wrappers calls its driver directly, at no cost.
 """
 
+import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -63,12 +65,20 @@ def installed_backends() -> "dict[str, EntryPoint]":
 def find_backend(name: str) -> type[ContextBackend]:
     """Import and return the backend class of that name.
 
+    What was found is remembered for as long as `sys.path` stays the same, since a look through all distributions takes
+    longer than opening a store; what was not found is looked for again.
+
     Raises:
         BackendNotFoundError: No distribution offers it.
         BackendNameTakenError: More than one does.
         BackendImportError: Its module fails to import; the cause tells why.
         BackendContractError: What it names is not a ContextBackend.
     """
+    return _find_backend(name, tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=64)
+def _find_backend(name: str, _path: tuple[str, ...]) -> type[ContextBackend]:
     found = entry_points(group=GROUP, name=name)
     if not found:
         raise BackendNotFoundError(name=name, known=installed_backends())

@@ -1,6 +1,5 @@
 """Contexts to records and back: documents, their schema number, and the upcasters that read old ones."""
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -181,6 +180,8 @@ class ContextSerializer(Generic[C]):
 
 def idempotency_key(key: str, record: ContextRecord) -> IdempotencyKey:
     """Pair *key* with a hash of the content it stands for, so that its use for other content is noticed (ID02)."""
+    import hashlib  # noqa: PLC0415  # it loads OpenSSL
+
     return IdempotencyKey(key=key, content_hash=hashlib.sha256(record.document).digest())
 
 

@@ -17,6 +17,8 @@ from context_core.plugins import GROUP, find_backend, installed_backends, open_b
 from context_core.url import BackendURL
 from context_core_memory import MemoryBackend
 
+STRANGE = "from context_core_memory import MemoryBackend\nclass Backend(MemoryBackend):\n    scheme = 'strange'\n"
+
 
 def run(code):
     """Run *code* in a Python of its own, where no measuring of coverage imports anything."""
@@ -64,7 +66,7 @@ class TestListing:
         code = (
             "import sys, context_core; "
             "bad = {'context_core_memory', 'context_core_sqlite', 'context_core_conformance', 'sqlite3', 'pytest', "
-            "'hypothesis', 'click', 'rich'} & sys.modules.keys(); assert not bad, bad"
+            "'hypothesis', 'click', 'rich', 'hashlib', 'jsonpatch', 'tomllib', 'importlib.metadata'} & sys.modules.keys(); assert not bad, bad"
         )
         run(code)
 
@@ -89,12 +91,35 @@ class TestFinding:
 
     def test_a_strangers_backend_opens_by_url(self, install):
         """Nothing tells it from one of ours."""
-        source = (
-            "from context_core_memory import MemoryBackend\nclass Backend(MemoryBackend):\n    scheme = 'strange'\n"
-        )
-        install("strange-dist", {"strange": "strange_backend:Backend"}, strange_backend=source)
+        install("strange-dist", {"strange": "strange_backend:Backend"}, strange_backend=STRANGE)
         with ContextPersistence("strange://") as store:
             assert store.describe().name == "strange"
+
+    def test_a_backend_is_looked_for_once(self, install, monkeypatch):
+        """A look through all distributions costs more than opening a store."""
+        install("strange-dist", {"strange": "strange_once:Backend"}, strange_once=STRANGE)
+        found = find_backend("strange")
+        monkeypatch.setattr("context_core.plugins.entry_points", None)
+        assert find_backend("strange") is found
+
+    def test_a_backend_that_is_installed_meanwhile_is_found(self, install, tmp_path, monkeypatch):
+        """Whoever is told what to install need not start again: it comes to where we looked before."""
+        monkeypatch.syspath_prepend(str(tmp_path / "strange-dist"))
+        with pytest.raises(BackendNotFoundError):
+            find_backend("strange")
+        before = list(sys.path)
+        install("strange-dist", {"strange": "strange_later:Backend"}, strange_later=STRANGE)
+        monkeypatch.setattr(sys, "path", before)
+        assert find_backend("strange").scheme == "strange"
+
+    def test_a_backend_is_forgotten_with_the_path_it_was_found_on(self, install, monkeypatch):
+        """Another path is another environment."""
+        before = list(sys.path)
+        install("strange-dist", {"strange": "strange_gone:Backend"}, strange_gone=STRANGE)
+        assert find_backend("strange").scheme == "strange"
+        monkeypatch.setattr(sys, "path", before)
+        with pytest.raises(BackendNotFoundError):
+            find_backend("strange")
 
     def test_the_address_is_given_to_the_backend(self):
         """With its clock."""
