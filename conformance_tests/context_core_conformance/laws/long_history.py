@@ -6,12 +6,13 @@ from typing import Final
 
 import pytest
 
-from context_core import Capability, WorkflowContext
+from context_core import Capability, Delete, Save, VersionConflictError, WorkflowContext
+from context_core.records import Story, VersionRequest, Want
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
-from context_core_conformance.samples import a_context
+from context_core_conformance.samples import TickingClock, a_context
 from context_core_conformance.subject import Subject
-from context_core_conformance.verbs import Store, everything
+from context_core_conformance.verbs import Store, everything, record_of
 
 LENGTH: Final = 150
 SMALL, LARGE = 2_000, 60_000
@@ -56,6 +57,83 @@ class LongHistoryLaws:
                 assert store.load_context("long", version=number) == versions[number - 1]
             assert store.get_context_versions(1, 2) == versions
 
+    @promise("VE07", "VE12")
+    @pytest.mark.parametrize("of", ["long", Story(epic_num=1, story_num=2)], ids=["workflow", "story"])
+    @pytest.mark.parametrize("newest_first", [False, True])
+    def test_a_page_of_documents_begins_anywhere(self, subject: Subject, of: str | Story, newest_first: bool) -> None:  # noqa: FBT001  # a parameter
+        """Of a workflow or of its story, forwards and backwards, whatever the documents lean on outside of the page."""
+        versions = a_life(SMALL, 24)
+        saved(subject.open(), versions)
+        numbered = list(enumerate(versions, start=1))[:: -1 if newest_first else 1]
+        backend = subject.backend()
+        for offset in range(22):
+            request = VersionRequest(of=of, want=Want.DOCUMENTS, limit=3, offset=offset, newest_first=newest_first)
+            page = [(document.version, document.document) for document in backend.version(request).documents]
+            assert page == [(number, record_of(context).document) for number, context in numbered[offset : offset + 3]]
+
+    @promise("VE08", "VE02")
+    def test_each_moment_of_a_long_history_loads(self, subject: Subject) -> None:
+        """By a store that did not write it, and the last moment first."""
+        versions = a_life(SMALL, 70)
+        clock = TickingClock()
+        writer = subject.open(clock=clock)
+        for context in versions:
+            clock.advance(1)
+            writer.save_context(context)
+        reader = subject.open()
+        for header in reversed(reader.history("long")):
+            assert reader.load_context("long", as_of=header.saved_at) == versions[header.version - 1]
+
+    @promise("CO04", "VE02")
+    def test_stores_that_come_and_go_continue_a_history(self, subject: Subject) -> None:
+        """Each knows nothing of what the others wrote; they save alone, by condition, and in batches short and long."""
+        versions = a_life(SMALL)
+        old = subject.open()
+        count = 0
+        for length in (1, 2, 1, 4, 1, 3, 21, 1, 1, 16, 2, 1, 1, 1):
+            newcomer = subject.open()
+            for store in (old, newcomer):
+                batch = versions[count : count + length]
+                if length == 1 and count % 2:
+                    store.update_context(batch[0], expected_version=count)
+                else:
+                    store.save_contexts(batch)
+                count += length
+            newcomer.close()
+        assert subject.open().get_context_versions(1, 2) == versions[:count]
+
+    @promise("RE01", "CO04")
+    def test_stores_save_and_prune_in_turns(self, subject: Subject) -> None:
+        """What one prunes, another may have in mind for its next version; all that is kept loads."""
+        subject.requires(Capability.PRUNE)
+        versions = a_life(SMALL, 100)
+        chance = random.Random(1)  # noqa: S311  # repeatable, not secret
+        stores = [subject.open(), subject.open()]
+        pruned = 0
+        for number, context in enumerate(versions, start=1):
+            assert chance.choice(stores).save_context(context) == number
+            if number % 9 == 0:
+                keep_last = chance.randrange(1, 12)
+                chance.choice(stores).prune(keep_last=keep_last)
+                pruned = max(pruned, number - keep_last)
+                assert chance.choice(stores).get_context_versions(1, 2) == versions[pruned:number]
+        if Capability.VERIFY in subject.capabilities:
+            assert stores[0].verify().is_sound
+
+    @promise("BA01", "VE02")
+    def test_a_history_goes_on_as_if_a_failed_batch_had_not_been(self, subject: Subject) -> None:
+        """Nothing of it is taken for what the next versions follow."""
+        versions = a_life(SMALL, 40)
+        store = subject.open()
+        store.save_contexts(versions[:4])
+        failing = [Save(context) for context in a_life(SMALL, 12)[::-1]]
+        with pytest.raises(VersionConflictError):
+            store.batch([*failing, Delete("long", expected_version=1)])
+        for context in versions[4:]:
+            store.save_context(context)
+        for reader in (store, subject.open()):
+            assert reader.get_context_versions(1, 2) == versions
+
     @promise("RE01", "VE02")
     @pytest.mark.parametrize("keep_last", [1, 2, 23, 64, 86, 87])
     def test_what_prune_leaves_of_a_long_history_loads(self, subject: Subject, keep_last: int) -> None:
@@ -82,6 +160,10 @@ class LongHistoryLaws:
         other = a_life(SMALL, 70)[::-1]
         assert store.save_contexts(other) == list(range(81, 151))
         assert store.get_context_versions(1, 2) == other
+        # In one batch too.
+        again = a_life(SMALL, 20)
+        store.batch([*map(Save, versions[:3]), Delete("long"), *map(Save, again)])
+        assert store.get_context_versions(1, 2) == again
 
     @promise("MI03", "VE02")
     def test_migrating_changes_nothing_that_is_seen(self, subject: Subject) -> None:

@@ -123,10 +123,15 @@ class StorageLaws:
         store = _three_versions(subject)
         assert store.verify().is_sound
         _damage(subject, version)
-        report = subject.open().verify()
+        reader = subject.open()
+        report = reader.verify()
         assert not report.is_sound
         assert ("order-7", version) in {(damage.workflow_id, damage.version) for damage in report.damages}
         assert {damage.workflow_id for damage in report.damages} <= {"order-7", None}
+        # What leans on it is harmed, too, and then it does not load.
+        for number in {damage.version for damage in report.damages} - {version, None}:
+            assert number in (1, 2, 3)
+            assert refusal(CorruptDocumentError, lambda number=number: reader.load_context("order-7", version=number))  # type: ignore[misc]  # bound now
 
 
 def _three_versions(subject: Subject) -> Store:
