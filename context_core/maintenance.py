@@ -1,10 +1,13 @@
-"""Requests and results of the capability verbs: prune, verify, backup."""
+"""Requests and results of the capability verbs: prune, verify, backup; and what drivers need to answer them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 import attrs
+import orjson
+
+from context_core.errors import CorruptDocumentError
 
 
 @attrs.frozen(kw_only=True)
@@ -91,6 +94,79 @@ class VerifyReport:
     def is_sound(self) -> bool:
         """Whether nothing is wrong."""
         return not self.damages
+
+
+class Examination:
+    """Collects what a driver's `verify` finds, so that all reports say the same things in the same words."""
+
+    def __init__(self) -> None:
+        self._damages: list[Damage] = []
+        self._adrift: set[tuple[str, int | None]] = set()
+        self._checked_versions = 0
+
+    def storage(self, problem: str) -> None:
+        """The storage itself is damaged, in the engine's own words."""
+        self._damages.append(Damage(workflow_id=None, version=None, problem=problem))
+
+    def version(
+        self,
+        workflow_id: str,
+        version: int,
+        read: Callable[[], bytes],
+        *,
+        is_encoded: bool,
+        head_document: bytes | None = None,
+    ) -> None:
+        """Check one stored version.
+
+        Args:
+            workflow_id: Whose version it is.
+            version: Its number.
+            read: Reads all of its row and returns the document; whatever cannot be read raises CorruptDocumentError.
+            is_encoded: Whether the document went through the store's codec: then only the store can read it.
+            head_document: For the newest version what the head holds; None for any other.
+        """
+        self._checked_versions += 1
+        try:
+            document = read()
+        except CorruptDocumentError as error:
+            self._damages.append(Damage(workflow_id=workflow_id, version=version, problem=error.problem))
+            return
+        if not is_encoded and not _is_json(document):
+            self._damages.append(Damage(workflow_id=workflow_id, version=version, problem="the document is not JSON"))
+        if head_document is not None and head_document != document:
+            self._adrift.add((workflow_id, version))
+
+    def adrift(self, workflow_id: str, version: int | None) -> None:
+        """The head does not say what the newest version, of this number, says; None where there is no version."""
+        self._adrift.add((workflow_id, version))
+
+    def without_head(self, workflow_id: str) -> None:
+        """A workflow has versions, but no head."""
+        problem = "has versions but no current state"
+        self._damages.append(Damage(workflow_id=workflow_id, version=None, problem=problem))
+
+    def gap(self, workflow_id: str, newest: int) -> None:
+        """Between a workflow's oldest version and its newest some are missing."""
+        problem = "a version in the middle of the history is missing"
+        self._damages.append(Damage(workflow_id=workflow_id, version=newest, problem=problem))
+
+    def report(self) -> VerifyReport:
+        """Return all that was found."""
+        problem = "the current state is not that of the newest version"
+        adrift = [
+            Damage(workflow_id=workflow_id, version=version, problem=problem)
+            for workflow_id, version in sorted(self._adrift, key=repr)
+        ]
+        return VerifyReport(checked_versions=self._checked_versions, damages=(*self._damages, *adrift))
+
+
+def _is_json(document: bytes) -> bool:
+    try:
+        orjson.loads(document)
+    except ValueError:
+        return False
+    return True
 
 
 @attrs.frozen(kw_only=True)

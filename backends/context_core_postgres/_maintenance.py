@@ -1,21 +1,20 @@
 """Pruning and verifying."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from typing import Any, Final
 
-import orjson
-
-from context_core.errors import CorruptDocumentError
+from context_core.columns import RECORD_COLUMNS, VERSION_COLUMNS
 from context_core.history_codec import BLOCK, PackedVersion, Unpacker
-from context_core.maintenance import Damage, PrunedRange, PruneRequest, VerifyReport
-from context_core_postgres._rows import HEADER_COLUMNS, LINEAGE_COLUMNS, RECORD_COLUMNS, header, read_columns
+from context_core.maintenance import Examination, PrunedRange, PruneRequest, VerifyReport
+from context_core_postgres._rows import header, read_columns
 from context_core_postgres._session import Session
 
 # In an order in which what a version leans on was just read; beside the newest one stands its head's document.
 _VERSIONS: Final = f"""
-    SELECT {read_columns((*HEADER_COLUMNS, *LINEAGE_COLUMNS), "stored")},
+    SELECT {read_columns(VERSION_COLUMNS, "stored")},
         stored.base_version, stored.document, stored.save_id,
         coalesce(convert_to(head.document, 'UTF8'), head.document_bytes)
     FROM our.workflow_context_versions AS stored LEFT JOIN our.workflow_context AS head
@@ -31,7 +30,7 @@ _HEADS_ADRIFT: Final = f"""
             SELECT max(version) FROM our.workflow_context_versions WHERE workflow_id = head.workflow_id)
     WHERE newest.version IS DISTINCT FROM head.version OR {_ADRIFT}"""
 _ORPHANS: Final = """
-    SELECT DISTINCT workflow_id, NULL::bigint FROM our.workflow_context_versions AS stored
+    SELECT DISTINCT workflow_id FROM our.workflow_context_versions AS stored
     WHERE NOT EXISTS (SELECT FROM our.workflow_context AS head WHERE head.workflow_id = stored.workflow_id)"""
 _GAPS: Final = """
     SELECT workflow_id, max(version) FROM our.workflow_context_versions
@@ -61,29 +60,26 @@ def prunable(session: Session, request: PruneRequest) -> list[PrunedRange]:
 
 def verify(session: Session, _: None) -> VerifyReport:
     """Check each row by itself, then how rows stand to each other."""
-    damages: list[Damage] = []
-    checked = 0
-    adrift = {(row[0], row[1]) for row in session.execute(_HEADS_ADRIFT).fetchall()}
+    found = Examination()
+    for workflow_id, version in session.execute(_HEADS_ADRIFT).fetchall():
+        found.adrift(workflow_id, version)
     block = _Block()
     with closing(session.candidates(_VERSIONS, ())) as rows:
         for *columns, base, stored, save_id, head_document in rows:
-            checked += 1
-            workflow_id, version = columns[0], columns[1]
-            try:
-                header(columns)
-                document = block.plain(workflow_id, version, PackedVersion(base, stored))
-            except CorruptDocumentError as error:
-                damages.append(Damage(workflow_id=workflow_id, version=version, problem=error.problem))
-                continue
-            # What went through a codec only the store can read.
-            if save_id is None and not _is_json(document):
-                damages.append(Damage(workflow_id=workflow_id, version=version, problem="the document is not JSON"))
-            if head_document is not None and head_document != document:
-                adrift.add((workflow_id, version))
-    damages += _damages(sorted(adrift, key=repr), "the current state is not that of the newest version")
-    damages += _damages(session.execute(_ORPHANS).fetchall(), "has versions but no current state")
-    damages += _damages(session.execute(_GAPS).fetchall(), "a version in the middle of the history is missing")
-    return VerifyReport(checked_versions=checked, damages=tuple(damages))
+            workflow_id, version = columns[:2]
+            read = partial(_read, block, columns, PackedVersion(base, stored))
+            found.version(workflow_id, version, read, is_encoded=save_id is not None, head_document=head_document)
+    for (workflow_id,) in session.execute(_ORPHANS).fetchall():
+        found.without_head(workflow_id)
+    for workflow_id, newest in session.execute(_GAPS).fetchall():
+        found.gap(workflow_id, newest)
+    return found.report()
+
+
+def _read(block: "_Block", columns: Sequence[Any], packed: PackedVersion) -> bytes:
+    document = block.plain(columns[0], columns[1], packed)  # first, as others lean on it whatever its header says
+    header(columns)
+    return document
 
 
 class _Block:
@@ -99,15 +95,3 @@ class _Block:
         if len(self._stored) > BLOCK:
             self._stored.popitem(last=False)
         return self._unpacker.plain(workflow_id, version, packed)
-
-
-def _is_json(document: bytes) -> bool:
-    try:
-        orjson.loads(document)
-    except ValueError:
-        return False
-    return True
-
-
-def _damages(rows: Iterable[tuple[Any, ...]], problem: str) -> list[Damage]:
-    return [Damage(workflow_id=row[0], version=row[1], problem=problem) for row in rows]

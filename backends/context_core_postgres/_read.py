@@ -5,6 +5,7 @@ from contextlib import closing, suppress
 from itertools import islice
 from typing import Any, Final
 
+from context_core.columns import HEADER_COLUMNS, LINEAGE_COLUMNS, VERSION_COLUMNS
 from context_core.conditions import Condition
 from context_core.errors import CorruptDocumentError
 from context_core.query import matches
@@ -19,21 +20,14 @@ from context_core.records import (
     Want,
 )
 from context_core_postgres import _history
-from context_core_postgres._rows import (
-    HEADER_COLUMNS,
-    LINEAGE_COLUMNS,
-    head_document_columns,
-    header,
-    read_columns,
-    utc,
-)
+from context_core_postgres._rows import head_document_columns, header, read_columns, utc
 from context_core_postgres._session import Parameters, Session
 from context_core_postgres._sql import HEAD, order_by, where
 
 _FURTHER_ATTEMPTS: Final = 2
 _DOCUMENT: Final = ", ".join(_history.DOCUMENT_COLUMNS)
-_HEADER: Final = read_columns((*HEADER_COLUMNS, *LINEAGE_COLUMNS))
-_HEADER_WIDTH: Final = len(HEADER_COLUMNS) + len(LINEAGE_COLUMNS)
+_HEADER: Final = read_columns(VERSION_COLUMNS)
+_HEADER_WIDTH: Final = len(VERSION_COLUMNS)
 _HEAD_DOCUMENT: Final = head_document_columns(HEAD)
 _HEAD_HEADER: Final = f"{read_columns(HEADER_COLUMNS, HEAD)}, {read_columns(LINEAGE_COLUMNS, 'stored')}"
 

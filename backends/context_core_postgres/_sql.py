@@ -6,10 +6,10 @@ from typing import Any, Final, TypeAlias
 import attrs
 import orjson
 
+from context_core.columns import tags_to_text
 from context_core.conditions import FIELDS, Condition, FieldKind, Operator, OrderTerm
 from context_core.query import next_text, total_order
 from context_core.records import QueryRequest, Want
-from context_core_postgres._rows import tags_to_text
 
 Clause: TypeAlias = tuple[str, tuple[Any, ...]]
 

@@ -11,10 +11,11 @@ from typing import Any, Final, cast
 
 import attrs
 
+from context_core.columns import RECORD_COLUMNS
 from context_core.records import Clock, Operation, Outcome, RestoreRequest, SavedVersion, SaveRequest
 from context_core_postgres._ledger import KnownKey, Ledger, Standing, check_size, version_values
 from context_core_postgres._packing import ITSELF, Packer, alone
-from context_core_postgres._rows import RECORD_COLUMNS, utc
+from context_core_postgres._rows import utc
 from context_core_postgres._session import Session
 
 # Said each time, since a database or a role may have another default: under REPEATABLE READ a statement would not see

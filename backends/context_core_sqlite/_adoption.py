@@ -12,9 +12,9 @@ from typing import Any, Final
 
 import orjson
 
+from context_core.columns import RECORD_COLUMNS, tags_to_text
 from context_core.model import MAX_TEXT
 from context_core.records import time_to_text
-from context_core_sqlite._rows import RECORD_COLUMNS, tags_to_text
 
 ORIGINAL_COLUMNS: Final = frozenset(
     {

@@ -1,20 +1,22 @@
 """Pruning, verifying and backing up."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from context_core.errors import CorruptDocumentError, StorageError
-from context_core.history_codec import PackedVersion
-from context_core.maintenance import Damage, PrunedRange, PruneRequest, VerifyReport
+from context_core.columns import HEADER_COLUMNS, VERSION_COLUMNS
+from context_core.errors import StorageError
+from context_core.history_codec import PackedVersion, Unpacker
+from context_core.maintenance import Examination, PrunedRange, PruneRequest, VerifyReport
 from context_core.records import time_to_text
 from context_core_sqlite import _history
 from context_core_sqlite._history import one_view
-from context_core_sqlite._rows import HEADER_COLUMNS, VERSION_COLUMNS, header
+from context_core_sqlite._rows import header
 
 _VERSION: Final = ", ".join(VERSION_COLUMNS)
 _COMMON: Final = (*HEADER_COLUMNS, "save_id")
@@ -31,7 +33,7 @@ _HEADS_ADRIFT: Final = f"""
     WHERE newest.version IS NULL
         OR {" OR ".join(f"head.{column} IS NOT newest.{column}" for column in _COMMON if column != "created_at")}"""
 _ORPHANS: Final = """
-    SELECT DISTINCT workflow_id, NULL FROM workflow_context_versions AS stored
+    SELECT DISTINCT workflow_id FROM workflow_context_versions AS stored
     WHERE NOT EXISTS (SELECT 1 FROM workflow_context WHERE workflow_id = stored.workflow_id)"""
 _GAPS: Final = """
     SELECT workflow_id, max(version) FROM workflow_context_versions
@@ -74,44 +76,27 @@ def forget(connection: sqlite3.Connection, ranges: list[PrunedRange]) -> None:
 
 def verify(connection: sqlite3.Connection, _: None) -> VerifyReport:
     """Check SQLite's structures, then each row by itself, then how rows stand to each other."""
-    damages = [
-        Damage(workflow_id=None, version=None, problem=line)
-        for (line,) in connection.execute("PRAGMA integrity_check")
-        if line != "ok"
-    ]
-    checked = 0
-    adrift = {(row[0], row[1]) for row in connection.execute(_HEADS_ADRIFT)}
+    found = Examination()
+    for (line,) in connection.execute("PRAGMA integrity_check").fetchall():
+        if line != "ok":
+            found.storage(line)
+    for workflow_id, version in connection.execute(_HEADS_ADRIFT).fetchall():
+        found.adrift(workflow_id, version)
     with one_view(connection) as unpacker, closing(connection.execute(_ALL_VERSIONS)) as rows:
         for *columns, stored, save_id, base, head_document in rows:
-            checked += 1
             workflow_id, version = str(columns[0]), columns[1]
-            try:
-                header(columns)
-                document = unpacker.plain(workflow_id, version, PackedVersion(base, stored))
-            except CorruptDocumentError as error:
-                damages.append(Damage(workflow_id=workflow_id, version=version, problem=error.problem))
-                continue
-            # What went through a codec only the store can read.
-            if save_id is None and not _is_json(document):
-                damages.append(Damage(workflow_id=workflow_id, version=version, problem="the document is not JSON"))
-            if head_document is not None and head_document != document:
-                adrift.add((workflow_id, version))
-    damages += _damages(sorted(adrift, key=repr), "the current state is not that of the newest version")
-    damages += _damages(connection.execute(_ORPHANS), "has versions but no current state")
-    damages += _damages(connection.execute(_GAPS), "a version in the middle of the history is missing")
-    return VerifyReport(checked_versions=checked, damages=tuple(damages))
+            read = partial(_read, unpacker, columns, PackedVersion(base, stored))
+            found.version(workflow_id, version, read, is_encoded=save_id is not None, head_document=head_document)
+    for (workflow_id,) in connection.execute(_ORPHANS).fetchall():
+        found.without_head(workflow_id)
+    for workflow_id, newest in connection.execute(_GAPS).fetchall():
+        found.gap(workflow_id, newest)
+    return found.report()
 
 
-def _is_json(document: bytes) -> bool:
-    try:
-        orjson.loads(document)
-    except ValueError:
-        return False
-    return True
-
-
-def _damages(rows: Iterable[tuple[Any, ...]], problem: str) -> list[Damage]:
-    return [Damage(workflow_id=row[0], version=row[1], problem=problem) for row in rows]
+def _read(unpacker: Unpacker, columns: Sequence[Any], packed: PackedVersion) -> bytes:
+    header(columns)
+    return unpacker.plain(str(columns[0]), columns[1], packed)
 
 
 def back_up(connection: sqlite3.Connection, target: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from context_core.columns import HEADER_COLUMNS, VERSION_COLUMNS
 from context_core.conditions import Condition
 from context_core.history_codec import PackedVersion, Unpacker
 from context_core.query import matches
@@ -25,7 +26,7 @@ from context_core.records import (
     time_to_text,
 )
 from context_core_sqlite._history import one_view
-from context_core_sqlite._rows import DOCUMENT_COLUMNS, HEADER_COLUMNS, PACKED_COLUMNS, VERSION_COLUMNS, header
+from context_core_sqlite._rows import DOCUMENT_COLUMNS, PACKED_COLUMNS, header
 from context_core_sqlite._sql import HEAD, order_by, where
 
 _DOCUMENT: Final = ", ".join(DOCUMENT_COLUMNS)

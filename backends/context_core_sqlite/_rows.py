@@ -1,43 +1,18 @@
-"""Values to columns and back. One list of columns serves every statement, so that they cannot drift apart."""
+"""Values to columns and back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-import orjson
-
-from context_core.errors import CorruptDocumentError
-from context_core.records import ContextRecord, Origin, VersionHeader, time_to_text
-
-HEADER_VALUES: Final = (
-    "epic_num",
-    "story_num",
-    "feature",
-    "workflow_name",
-    "current_phase",
-    "status",
-    "created_at",
-    "updated_at",
-    "saved_at",
-    "tags",
-)
-RECORD_COLUMNS: Final = (*HEADER_VALUES, "save_id")
-"""What the head table and the versions table have in common, beside workflow_id, version and document."""
-
-HEADER_COLUMNS: Final = ("workflow_id", "version", *HEADER_VALUES)
-VERSION_COLUMNS: Final = (*HEADER_COLUMNS, "idempotency_key", "origin_workflow_id", "origin_version")
-"""The columns of a VersionHeader, in the order that `header` takes them."""
+from context_core import columns
+from context_core.columns import tags_to_text
+from context_core.records import ContextRecord, VersionHeader, time_to_text
 
 DOCUMENT_COLUMNS: Final = ("workflow_id", "version", "CAST(document AS BLOB)", "save_id")
 """The columns of a StoredDocument: read as bytes, which spares decoding text that is parsed anyway."""
 
 PACKED_COLUMNS: Final = (*DOCUMENT_COLUMNS, "base_version")
 """The columns of a version's document, which may be packed."""
-
-
-def tags_to_text(tags: Iterable[str]) -> str:
-    """Render tags as one JSON array; equal lists give equal text."""
-    return orjson.dumps(list(tags)).decode()
 
 
 def record_values(record: ContextRecord, saved_at: datetime) -> tuple[Any, ...]:
@@ -73,46 +48,4 @@ def header(row: Sequence[Any]) -> VersionHeader:
     Raises:
         CorruptDocumentError: A column does not hold what it should.
     """
-    try:
-        return _header(row)
-    except (TypeError, ValueError) as error:
-        problem = "an indexed column does not hold what it should"
-        raise CorruptDocumentError(workflow_id=str(row[0]), version=row[1], problem=problem) from error
-
-
-def _header(row: Sequence[Any]) -> VersionHeader:
-    (
-        workflow_id,
-        version,
-        epic_num,
-        story_num,
-        feature,
-        workflow_name,
-        current_phase,
-        status,
-        created_at,
-        updated_at,
-        saved_at,
-        tags,
-        idempotency_key,
-        origin_workflow_id,
-        origin_version,
-    ) = row
-    return VersionHeader(
-        workflow_id=workflow_id,
-        version=version,
-        epic_num=epic_num,
-        story_num=story_num,
-        feature=feature,
-        workflow_name=workflow_name,
-        current_phase=current_phase,
-        status=status,
-        created_at=datetime.fromisoformat(created_at),
-        updated_at=datetime.fromisoformat(updated_at),
-        saved_at=datetime.fromisoformat(saved_at),
-        tags=tuple(orjson.loads(tags)),
-        idempotency_key=idempotency_key,
-        origin=(
-            Origin(workflow_id=origin_workflow_id, version=origin_version) if origin_workflow_id is not None else None
-        ),
-    )
+    return columns.header(row, datetime.fromisoformat)

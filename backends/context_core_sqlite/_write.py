@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import attrs
 
+from context_core.columns import RECORD_COLUMNS
 from context_core.errors import (
     ContextNotFoundError,
     IdempotencyConflictError,
@@ -30,7 +31,7 @@ from context_core.records import (
     time_to_text,
 )
 from context_core_sqlite._history import BASE_SAVED_AT, Packer, guarded
-from context_core_sqlite._rows import RECORD_COLUMNS, document_value, record_values
+from context_core_sqlite._rows import document_value, record_values
 
 REPACKED_AT_ONCE: Final = 200
 """How many versions one transaction packs anew, so that writers get their turn."""
