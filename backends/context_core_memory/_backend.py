@@ -32,7 +32,7 @@ from context_core.records import (
 )
 from context_core.url import BackendURL
 from context_core_memory import _write
-from context_core_memory._checks import check_load, check_page, check_record
+from context_core_memory._checks import check_load, check_operation, check_page, check_record
 from context_core_memory._state import State, Version
 
 
@@ -132,8 +132,7 @@ class MemoryBackend(ContextBackend):
         """Work on a draft of the state and put it in place at the end."""
         operations = list(request.operations)
         for operation in operations:
-            if isinstance(operation, SaveRequest | RestoreRequest):
-                check_record(operation.record)
+            check_operation(operation)
         store = self._open_for_writing()
         with store.write_lock:
             draft = store.state.draft(_workflow_id(operation) for operation in operations)

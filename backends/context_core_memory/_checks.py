@@ -4,7 +4,16 @@ from datetime import UTC, datetime
 
 from context_core.errors import BackendContractError
 from context_core.model import MAX_TEXT, Status
-from context_core.records import ContextRecord, LoadRequest, QueryRequest, VersionRequest
+from context_core.records import (
+    ContextRecord,
+    LoadRequest,
+    Operation,
+    QueryRequest,
+    RestoreRequest,
+    RestoreTombstoneRequest,
+    SaveRequest,
+    VersionRequest,
+)
 
 
 def check_record(record: ContextRecord) -> None:
@@ -22,6 +31,19 @@ def check_record(record: ContextRecord) -> None:
     check_time(record.updated_at, "record.updated_at")
     _require(type(record.tags) is tuple and all(type(tag) is str for tag in record.tags), "record.tags")
     _require(type(record.document) is bytes, "record.document")
+
+
+def check_operation(operation: Operation) -> None:
+    """Refuse a part of a batch that breaks the contract."""
+    match operation:
+        case SaveRequest():
+            check_record(operation.record)
+        case RestoreRequest():
+            check_record(operation.record)
+            check_time(operation.saved_at, "saved_at")
+            check_time(operation.workflow_created_at, "workflow_created_at")
+        case RestoreTombstoneRequest():
+            check_time(operation.deleted_at, "deleted_at")
 
 
 def check_time(moment: datetime, what: str) -> None:
