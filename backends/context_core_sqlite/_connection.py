@@ -47,9 +47,9 @@ class Options:
     """
 
     path: Path
-    synchronous: str = "FULL"
-    busy_timeout_s: float = 30.0
-    read_only: bool = False
+    synchronous: str
+    busy_timeout_s: float
+    read_only: bool
 
     @property
     def location(self) -> str:

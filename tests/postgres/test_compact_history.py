@@ -106,6 +106,16 @@ def test_pruning_packs_anew_what_leaned_on_the_pruned(url, store, bases, keep_la
         assert steps_of(other, after) == list(after)
 
 
+@pytest.mark.promise("RE01")
+def test_a_prune_that_names_the_head_leaves_it(schema, conninfo, store):
+    """The database may have been put back as it was before, between the naming and the removing."""
+    fill(store, 3)
+    with psycopg.connect(conninfo, autocommit=True) as raw:
+        _repacking.forget(Session(raw, Qualifier(schema)), [PrunedRange(workflow_id="w", first=1, last=9)])
+    assert [header.version for header in store.history("w")] == [3]
+    assert store.verify().is_sound
+
+
 @pytest.fixture
 def raced(postgres_server, schema, conninfo, store):
     """The store, whose save of version 5 leaned on 1 while a prune that holds the lock took 1 to 3 away."""

@@ -104,6 +104,15 @@ def test_tables_of_our_names_that_are_not_ours_are_refused_untouched(tmp_path, s
     assert files_of(tmp_path) == before
 
 
+def test_the_original_table_beside_another_of_our_names_is_refused(original):
+    """What it is a part of is not known, so it is not adopted."""
+    original.add("w")
+    original.run("CREATE TABLE workflow_context_tombstones (id INTEGER PRIMARY KEY)")
+    with pytest.raises(ForeignDatabaseError, match="workflow_context, workflow_context_tombstones"):
+        ContextPersistence(db_path=original.path)
+    assert original.run("SELECT workflow_id FROM workflow_context") == [("w",)]
+
+
 @pytest.mark.parametrize("statement", FOREIGN_SCHEMAS.values(), ids=list(FOREIGN_SCHEMAS))
 def test_foreign_database_is_refused_read_only_too(tmp_path, statement):
     """The same error, and the same bytes."""

@@ -95,8 +95,9 @@ def test_writers_that_wait_are_committed_together(shared):
 
 
 def test_one_writer_alone_waits_for_nobody(shared):
-    """It writes in its own thread, without a queue."""
+    """It writes in its own thread, without a queue, where waiting would begin."""
     shared.statements.clear()
+    shared.queue._wait = lambda _: pytest.fail("a lone caller took its place in a queue")
     writers = []
     shared.connections._packer.commit = lambda: writers.append(threading.get_ident())
     shared.store.save_context(a_context("w"))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from context_core import ContextPersistence, CorruptDocumentError, StorageError, VersionConflictError, WorkflowContext
-from context_core.model import utc_now
+from context_core.model import MAX_TEXT, utc_now
 from context_core_sqlite import _schema
 
 OPENER = Path(__file__).with_name("opener.py")
@@ -250,6 +250,17 @@ def test_ids_that_no_text_can_hold_stay_apart(original):
     with ContextPersistence(db_path=original.path) as store:
         assert store.load_context("good") == as_utc(good)
         assert original.run("SELECT count(*) FROM workflow_context") == [(5,)]
+
+
+@pytest.mark.promise("MI01")
+def test_an_id_of_the_longest_that_may_be_is_kept(original):
+    """One that is longer could not be asked for: it is cut, and tells its row."""
+    original.add("x" * MAX_TEXT)
+    original.add("y" * (MAX_TEXT + 1))
+    with ContextPersistence(db_path=original.path) as store:
+        (kept, cut) = sorted(header.workflow_id for header in store.list_headers())
+        assert kept == "x" * MAX_TEXT
+        assert cut == "y" * (MAX_TEXT - 50) + " (row 2)"
 
 
 @pytest.mark.promise("MI02")
