@@ -3,7 +3,9 @@
 import threading
 from typing import Any
 
-from context_core import ContextPersistence, WorkflowContext
+import pytest
+
+from context_core import BackendClosedError, ContextPersistence, StorageError, WorkflowContext
 from context_core.maintenance import PrunedRange
 from context_core_sqlite import SqliteBackend, _maintenance
 from context_core_sqlite._connection import MAX_IDLE_READERS
@@ -28,6 +30,21 @@ def test_a_crowd_of_readers_leaves_few_connections_open(tmp_path):
     assert len(connections._idle) == MAX_IDLE_READERS
     backend.close()
     assert connections._idle == []
+
+
+def test_a_misuse_of_the_library_is_no_closed_store(tmp_path):
+    """Python's sqlite3 raises the same for both."""
+    backend = SqliteBackend(tmp_path / "engine.db")
+    connections: Any = backend._connections
+
+    def misuse(connection, _):
+        connection.execute("SELECT ?")
+
+    with pytest.raises(StorageError):
+        connections.read(misuse, None)
+    backend.close()
+    with pytest.raises(BackendClosedError):
+        connections.read(misuse, None)
 
 
 def test_a_prune_that_names_the_head_leaves_it(tmp_path):

@@ -22,7 +22,7 @@ from context_core import (
 )
 from context_core.model import utc_now
 from context_core_sqlite import SqliteBackend
-from context_core_sqlite._group import WriteQueue
+from context_core_sqlite._group import MAX_GROUP, WriteQueue
 
 PATIENCE_S = 30
 
@@ -92,6 +92,13 @@ def test_writers_that_wait_are_committed_together(shared):
     assert shared.together(*[shared.saving("w") for _ in range(8)]) == list(range(1, 9))
     assert (shared.count("BEGIN"), shared.count("COMMIT")) == (1, 1)
     assert [header.version for header in shared.store.history("w")] == list(range(1, 9))
+
+
+def test_more_writers_than_fit_into_a_group_are_committed_in_turn(shared):
+    """Whoever leads a group that its own write does not fit into goes on until that is done."""
+    count = MAX_GROUP + 5
+    assert shared.together(*[shared.saving("w") for _ in range(count)]) == list(range(1, count + 1))
+    assert shared.count("COMMIT") == 2
 
 
 def test_one_writer_alone_waits_for_nobody(shared):
