@@ -68,6 +68,15 @@ def test_file_that_is_no_database_is_refused_untouched(tmp_path, content, url_op
     assert files_of(tmp_path) == {"precious.txt": content}
 
 
+def test_a_file_of_one_letter_is_refused_untouched(tmp_path):
+    """SQLite itself takes it for an empty database, and would write over it."""
+    path = tmp_path / "precious.txt"
+    path.write_bytes(b"x")
+    with pytest.raises(ForeignDatabaseError, match=r"precious\.txt"):
+        ContextPersistence(db_path=path)
+    assert files_of(tmp_path) == {"precious.txt": b"x"}
+
+
 def test_empty_file_is_a_new_database(tmp_path):
     """A file without a byte holds nothing of anyone's: mktemp makes such."""
     path = tmp_path / "new.db"
