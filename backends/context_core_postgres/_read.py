@@ -51,7 +51,7 @@ _TOMBSTONES: Final = f"""
     WHERE NOT EXISTS (SELECT FROM our.workflow_context AS {HEAD} WHERE {HEAD}.workflow_id = gone.workflow_id)
     ORDER BY workflow_id"""
 _HEADS: Final = f"our.workflow_context AS {HEAD}"
-_HEADS_WITH_LINEAGE: Final = f"""{_HEADS} LEFT JOIN our.workflow_context_versions AS stored
+_LINEAGE: Final = f"""LEFT JOIN our.workflow_context_versions AS stored
     ON stored.workflow_id = {HEAD}.workflow_id AND stored.version = {HEAD}.version"""
 
 
@@ -164,13 +164,15 @@ def statement(request: QueryRequest) -> tuple[str, Parameters, Sequence[Conditio
     order = order_by(request.order)
     if chosen.residual:
         columns = f"{_HEAD_HEADER}, {_HEAD_DOCUMENT}"
-        sql = f"SELECT {columns} FROM {_HEADS_WITH_LINEAGE} WHERE {chosen.sql} ORDER BY {order}"
+        sql = f"SELECT {columns} FROM {_HEADS} {_LINEAGE} WHERE {chosen.sql} ORDER BY {order}"
         return sql, chosen.parameters, chosen.residual
     if request.want is Want.COUNT:
         return f"SELECT count(*) FROM {_HEADS} WHERE {chosen.sql}", chosen.parameters, ()
+    # First the page, then what is read of it: where the rows are sorted, only those of the page are to be unpacked.
+    page = f"(SELECT * FROM {_HEADS} WHERE {chosen.sql} ORDER BY {order} LIMIT %s OFFSET %s) AS {HEAD}"
     columns = _columns(request.want, _HEAD_HEADER, _HEAD_DOCUMENT)
-    source = _HEADS if request.want is Want.DOCUMENTS else _HEADS_WITH_LINEAGE
-    sql = f"SELECT {columns} FROM {source} WHERE {chosen.sql} ORDER BY {order} LIMIT %s OFFSET %s"
+    lineage = "" if request.want is Want.DOCUMENTS else _LINEAGE
+    sql = f"SELECT {columns} FROM {page} {lineage} ORDER BY {order}"
     return sql, (*chosen.parameters, request.limit, request.offset), ()
 
 
