@@ -29,6 +29,8 @@ class Machine:
     sqlite: str
     processors: int
     sync_us: float
+    postgres: str | None = None
+    """The server's version, where there is one instead of SQLite."""
 
     @property
     def warning(self) -> str | None:
@@ -38,14 +40,15 @@ class Machine:
         return f"a sync takes {self.sync_us / 1_000:.1f} ms here, alone or among busy neighbours: saves say little"
 
     def __str__(self) -> str:
+        engine = f"SQLite {self.sqlite}" if self.postgres is None else f"PostgreSQL {self.postgres}"
         return (
-            f"{self.measured_on}, context-core {self.package}, Python {self.python}, SQLite {self.sqlite}, "
+            f"{self.measured_on}, context-core {self.package}, Python {self.python}, {engine}, "
             f"{self.processors} processors, a sync of 8 KB in {self.sync_us:,.0f} us"
         )
 
 
-def this_machine(folder: Path) -> Machine:
-    """Describe this machine, and the disk that *folder* lies on."""
+def this_machine(folder: Path, postgres: str | None = None) -> Machine:
+    """Describe this machine, and the disk that *folder* lies on; *postgres* is the version of a server."""
     return Machine(
         measured_on=f"{datetime.now(UTC):%Y-%m-%d}",
         package=version("context-core"),
@@ -53,6 +56,7 @@ def this_machine(folder: Path) -> Machine:
         sqlite=sqlite3.sqlite_version,
         processors=os.cpu_count() or 1,
         sync_us=_sync_us(folder / "sync"),
+        postgres=postgres,
     )
 
 

@@ -24,16 +24,22 @@ def render(text: str, folder: Path = RESULTS) -> str:
         KeyError: A marker names a table that there is not.
     """
     run, growth = read(folder / "run.json", Results), read(folder / "growth.json", Results)
+    postgres = read(folder / "postgres.json", Results)
     peers = read(folder / "peers.json", report.PeerResults)
     judged = [line for line in run.lines if line.name in GOALS or line.name in LIMITS_MS]
     others = [line for line in run.lines if line not in judged]
     tables = {
         "goals": f"{run.machine}.\n\n{_markdown([HEADINGS, *rows(judged)])}\n\n{_notes(judged)}",
         "verbs": _markdown(row[:4] for row in [HEADINGS, *rows(others)]),
+        "postgres": f"{postgres.machine}.\n\n{_markdown(_on_postgres(postgres.lines))}",
         "growth": f"{growth.machine}.\n\n{_markdown(_growth(growth.lines))}",
         "peers": f"{peers.machine}.\n\n{_markdown(report.cells(peers))}\n\n{_peers(peers)}",
     }
     return _MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n\n{found[3]}", text)
+
+
+def _on_postgres(lines: Iterable[Line]) -> Iterable[Sequence[str]]:
+    return ([row[0].removeprefix("PostgreSQL: "), *row[1:4]] for row in [HEADINGS, *rows(lines)])
 
 
 def _growth(lines: Iterable[Line]) -> list[Sequence[str]]:

@@ -20,7 +20,7 @@ def lines(sides: Sides, rounds: int) -> Iterator[Line]:
     yield _replay(sides)
 
 
-class _Histories:
+class Histories:
     """Workflows that change turn by turn, so that no store sees the same document twice in a row."""
 
     def __init__(self, name: str, size_bytes: int, *, workflows: int, versions: int) -> None:
@@ -38,11 +38,11 @@ class _Histories:
 
 def _saves(sides: Sides, rounds: int) -> Iterator[Line]:
     for size_kb, workflows, share in ((4, 50, 1), (64, 10, 4)):
-        histories = _Histories(f"save-{size_kb}", size_kb * KB, workflows=workflows, versions=min(40, rounds))
+        histories = Histories(f"save-{size_kb}", size_kb * KB, workflows=workflows, versions=min(40, rounds))
         yield _save(sides, f"save, {size_kb} KB", histories, max(rounds // share, 1))
 
 
-def _save(sides: Sides, name: str, histories: _Histories, rounds: int) -> Line:
+def _save(sides: Sides, name: str, histories: Histories, rounds: int) -> Line:
     return interleave(
         name,
         lambda number: sides.floor.save(histories[number][1]),
@@ -52,14 +52,14 @@ def _save(sides: Sides, name: str, histories: _Histories, rounds: int) -> Line:
 
 
 def _guarded_saves(sides: Sides, rounds: int) -> Iterator[Line]:
-    histories = _Histories("guarded", 4 * KB, workflows=1, versions=min(40, rounds))
+    histories = Histories("guarded", 4 * KB, workflows=1, versions=min(40, rounds))
     yield interleave(
         "conditional save",
         lambda number: sides.floor.save(histories[number][1], expected=number),
         lambda number: sides.store.save_context(histories[number][0], expected_version=number),
         rounds=rounds,
     )
-    histories = _Histories("keyed", 4 * KB, workflows=1, versions=min(40, rounds))
+    histories = Histories("keyed", 4 * KB, workflows=1, versions=min(40, rounds))
     yield interleave(
         "save with a key",
         lambda number: sides.floor.save(histories[number][1], key=f"step-{number}"),

@@ -32,6 +32,9 @@ def results_folder(tmp_path, machine):
         for verb in ("save", "load")
     ]
     growth = results.Results(measured_by="growth", machine=machine, lines=tuple(grown))
+    postgres = results.Results(
+        measured_by="postgres", machine=machine, lines=(Line(name="PostgreSQL: save, 4 KB", floor=400, ours=500),)
+    )
     peers = report.PeerResults(
         peers={"by hand": "by hand", "context-core": "context-core (context-core 0.1.0)", "bare": "bare (bare 3.2)"},
         notes={"bare": "in memory"},
@@ -41,6 +44,6 @@ def results_folder(tmp_path, machine):
             report.Measured(verb="batch", figures={"by hand": 10.0, "context-core": 12.0}),
         ),
     )
-    for name, made in (("run", run), ("growth", growth), ("peers", peers)):
+    for name, made in (("run", run), ("growth", growth), ("postgres", postgres), ("peers", peers)):
         results.write(made, folder / f"{name}.json")
     return folder

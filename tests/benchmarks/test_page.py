@@ -17,7 +17,7 @@ def test_the_page_shows_the_kept_results():
 def test_every_table_has_its_place_on_the_page():
     """Once each."""
     markers = re.findall(r"<!-- measured: (\w+) -->", page.PAGE.read_text(encoding="utf-8"))
-    assert sorted(markers) == ["goals", "growth", "peers", "verbs"]
+    assert sorted(markers) == ["goals", "growth", "peers", "postgres", "verbs"]
 
 
 def test_only_what_stands_between_markers_changes(results_folder):
@@ -33,7 +33,7 @@ def test_only_what_stands_between_markers_changes(results_folder):
 
 def test_each_table_tells_on_what_it_was_measured(results_folder):
     """A time without its machine means nothing."""
-    for name in ("goals", "growth", "peers"):
+    for name in ("goals", "growth", "postgres", "peers"):
         made = page.render(f"<!-- measured: {name} -->\n<!-- end -->", results_folder)
         assert "Python 3.11.0, SQLite 3.40.1, 2 processors, a sync of 8 KB in 150 us" in made
 

@@ -23,6 +23,7 @@ ADAPTERS: Final = (
     "eventsourcing_recorder:EventsourcingRecorder",
     "disk_cache:DiskCache",
     "dbos_workflows:DbosWorkflows",
+    "ours_on_postgres:ContextCoreOnPostgres",
     "langgraph_postgres:LanggraphPostgres",
 )
 VERSIONS: Final = 200

@@ -1,15 +1,18 @@
 """The floor on PostgreSQL: what a careful engineer would write by hand with psycopg, and nothing more.
 
-One connection, a head table and a versions table with the indexes that the queries need, as the floor on SQLite has, documents as text, orjson to
-plain dicts; a save is one statement, a batch one pipeline. No typed objects, no exactness check, no pool.
+One connection, the tables and indexes of the floor on SQLite, documents as text, orjson to plain dicts; a save is one
+statement, a batch one pipeline. No typed objects, no exactness check, no pool.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final, LiteralString
 
 import orjson
 import psycopg
 
-_SCHEMA = """
+from context_core_benchmarks.floor import Fields
+
+_SCHEMA: Final = """
 CREATE TABLE head (
     workflow_id text COLLATE "C" PRIMARY KEY, version bigint NOT NULL, epic_num bigint NOT NULL, story_num bigint,
     feature text NOT NULL, workflow_name text NOT NULL, current_phase text NOT NULL, status text NOT NULL,
@@ -26,7 +29,7 @@ CREATE TABLE versions (
 CREATE INDEX versions_by_story ON versions (epic_num, story_num, version);
 CREATE UNIQUE INDEX versions_by_key ON versions (workflow_id, save_key) WHERE save_key IS NOT NULL;
 """
-_SAVE = """
+_SAVE: Final = """
 WITH saved AS (
     INSERT INTO head VALUES (%(id)s, 1, %(epic)s, %(story)s, %(feature)s, %(name)s, %(phase)s, %(status)s, %(created)s,
         %(updated)s, %(document)s)
@@ -48,36 +51,53 @@ class Floor:
         self.connection.execute(f'CREATE SCHEMA "{schema}"; SET search_path = "{schema}"'.encode())
         self.connection.execute(_SCHEMA)
 
-    def save(self, fields: dict[str, Any]) -> Any:
-        """Save one context durably."""
-        return self.connection.execute(_SAVE, _values(fields)).fetchone()
+    @property
+    def server_version(self) -> str:
+        """The server's version: `18.1`."""
+        version = self.connection.info.server_version
+        return f"{version // 10_000}.{version % 10_000}"
 
-    def save_many(self, many: list[dict[str, Any]]) -> None:
+    def save(self, fields: Fields) -> int:
+        """Save one context durably."""
+        row = self.connection.execute(_SAVE, _values(fields)).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def save_many(self, many: Sequence[Fields]) -> list[int]:
         """Save many in one transaction, without waiting for each reply."""
-        with self.connection.transaction():
-            self.connection.cursor().executemany(_SAVE, map(_values, many))
+        with self.connection.transaction(), self.connection.cursor() as cursor:
+            cursor.executemany(_SAVE, map(_values, many), returning=True)
+            versions = [row[0] for row in cursor]
+            while cursor.nextset():
+                versions += [row[0] for row in cursor]
+            return versions
 
     def load(self, workflow_id: str) -> Any:
         """Load the newest state of one workflow."""
-        row = self.connection.execute("SELECT document FROM head WHERE workflow_id = %s", (workflow_id,)).fetchone()
-        return orjson.loads(row[0]) if row else None
+        return self._all("SELECT document FROM head WHERE workflow_id = %s", workflow_id)[0]
 
-    def newest(self, status: str, limit: int) -> list[Any]:
-        """Load the newest states of a status."""
-        sql = "SELECT document FROM head WHERE status = %s ORDER BY created_at DESC LIMIT %s"
-        return [orjson.loads(row[0]) for row in self.connection.execute(sql, (status, limit))]
+    def find(self, condition: LiteralString, *values: Any, limit: int | None = None) -> list[Any]:
+        """Load the newest states that meet a condition, newest first."""
+        return self._all(
+            f"SELECT document FROM head WHERE {condition} ORDER BY created_at DESC LIMIT %s", *values, limit
+        )
 
-    def history(self, workflow_id: str) -> list[Any]:
-        """Load every version of a workflow."""
-        sql = "SELECT document FROM versions WHERE workflow_id = %s ORDER BY version"
-        return [orjson.loads(row[0]) for row in self.connection.execute(sql, (workflow_id,))]
+    def story_versions(self, epic_num: int, story_num: int | None) -> list[Any]:
+        """Load every version of a story's workflows."""
+        story = "story_num IS NULL" if story_num is None else f"story_num = {story_num:d}"
+        # By the story first: PostgreSQL does not see that where it is NULL, the index has the versions in order.
+        order = "story_num, version"
+        return self._all(f"SELECT document FROM versions WHERE epic_num = %s AND {story} ORDER BY {order}", epic_num)
+
+    def _all(self, sql: str, *values: Any) -> list[Any]:
+        return [orjson.loads(row[0]) for row in self.connection.execute(sql.encode(), values)]
 
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
 
 
-def _values(fields: dict[str, Any]) -> dict[str, Any]:
+def _values(fields: Fields) -> dict[str, Any]:
     return {
         "id": fields["workflow_id"],
         "epic": fields["epic_num"],

@@ -1,0 +1,1 @@
+"""The verbs on PostgreSQL, beside a floor of their own."""
