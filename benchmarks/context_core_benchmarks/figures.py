@@ -120,7 +120,7 @@ def beside_peers(peers: report.PeerResults) -> Figure:
 def _panel(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:
     limit = max(values) * 1.3
     for place, (name, value) in enumerate(zip(names, values, strict=True)):
-        axes.barh(place, value, height=0.66, color=OURS if name == "context-core" else OTHER)
+        axes.barh(place, value, height=0.66, color=OURS if name.startswith("context-core") else OTHER)
         axes.text(value + limit * 0.02, place, f"{value:.3g}" if value else report.NOT_THERE, va="center", fontsize=8)
     axes.set_xlim(0, limit)
     axes.set_yticks(range(len(names)), names)
