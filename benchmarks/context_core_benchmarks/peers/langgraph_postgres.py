@@ -1,12 +1,11 @@
 """langgraph's PostgresSaver, on a server that comes as a wheel."""
 
-from contextlib import ExitStack
 from pathlib import Path
 
 from langgraph.checkpoint.postgres import PostgresSaver
 
 from context_core_benchmarks.peers.checkpointer import Checkpointer
-from context_core_benchmarks.postgres import server
+from context_core_benchmarks.postgres.server import OwnServer
 
 
 class LanggraphPostgres(Checkpointer):
@@ -18,19 +17,16 @@ class LanggraphPostgres(Checkpointer):
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
-        self._open = ExitStack()
-        self._uri = self._open.enter_context(server.running(folder / "server"))
-        saver = self._open.enter_context(PostgresSaver.from_conn_string(self._uri))
+        self._server = OwnServer(folder)
+        saver = self._server.stack.enter_context(PostgresSaver.from_conn_string(self._server.uri))
         saver.setup()
         self._saver = saver
-        self._bytes = 0
 
     def stored_bytes(self, folder: Path) -> int:
         """The database's."""
         del folder
-        return self._bytes
+        return self._server.held_bytes
 
     def close(self) -> None:
-        """Close the connection, look at the size, and stop the server."""
-        self._bytes = server.database_bytes(self._uri)
-        self._open.close()
+        """Close what is open, and stop the server."""
+        self._server.close()
