@@ -99,7 +99,9 @@ class WriteQueue:
         try:
             self._wait(write)
         except BaseException as error:
-            if self._withdraw(write) or write.error is not None:
+            is_withdrawn = self._withdraw(write)
+            self._wake_next()  # a leader that failed woke the first in the queue, which was its own write
+            if is_withdrawn or write.error is not None:
                 raise  # it was not done
             raise OutcomeUnknownError("the wait for a save was interrupted while it was being written") from error
         return write.outcome()

@@ -21,7 +21,7 @@ from context_core import (
     WorkflowContext,
 )
 from context_core.model import utc_now
-from context_core_sqlite import SqliteBackend
+from context_core_sqlite import SqliteBackend, _group
 from context_core_sqlite._group import MAX_GROUP, WriteQueue
 
 PATIENCE_S = 30
@@ -99,6 +99,20 @@ def test_more_writers_than_fit_into_a_group_are_committed_in_turn(shared):
     count = MAX_GROUP + 5
     assert shared.together(*[shared.saving("w") for _ in range(count)]) == list(range(1, count + 1))
     assert shared.count("COMMIT") == 2
+
+
+def test_a_leader_that_is_interrupted_wakes_the_next_writer(tmp_path, monkeypatch):
+    """The interrupted leader leaves the queue first: otherwise it would wake itself, and the others would wait."""
+    monkeypatch.setattr(_group, "_LOOK_AGAIN_S", 3_600)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    shared = Store(tmp_path / "engine.db", busy_timeout_s=3_600)
+    leader, follower = shared.together(lambda: shared.connections.write(interrupt, None), shared.saving("w"))
+    assert isinstance(leader, KeyboardInterrupt)
+    assert follower == 1
+    shared.store.close()
 
 
 def test_one_writer_alone_waits_for_nobody(shared):
