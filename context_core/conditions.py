@@ -42,6 +42,7 @@ FIELDS: Final[Mapping[str, FieldKind]] = {
     "status": FieldKind.TEXT,
     "created_at": FieldKind.TIME,
     "updated_at": FieldKind.TIME,
+    "saved_at": FieldKind.TIME,
     "version": FieldKind.NUMBER,
     "tags": FieldKind.TAGS,
     "decisions": FieldKind.FREE_FORM,

@@ -16,7 +16,8 @@ class ContextPersistence(Upkeep[C], Writing[C]):
         db_path: The path of a SQLite file, whatever characters it holds; instead of *store*.
         context_type: WorkflowContext, or a subclass whose further fields all have defaults. Rows saved by other types
             load too; their further fields are kept in `unknown_fields`.
-        clock: Where `saved_at` times come from; by default the wall clock. For stores opened by URL or path.
+        clock: Where `saved_at` times and the `created_at` of forks come from; by default the wall clock. A backend object
+            has a clock of its own for `saved_at`.
         wrappers: Objects with ``@hookimpl(wrapper=True)`` methods that observe or veto calls, the first outermost.
         upcasters: Steps that read documents of the engine's own older schemas.
         document_codec: Transforms documents on their way to and from the store, encryption for one; the same one must

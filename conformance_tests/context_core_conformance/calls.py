@@ -36,6 +36,8 @@ CALLS: Final[dict[str, Callable[[Store, Path], object]]] = {
     "list_headers": lambda store, _: store.list_headers(),
     "search_page": lambda store, _: store.search_page(),
     "iter_contexts": lambda store, _: list(store.iter_contexts()),
+    "headers_page": lambda store, _: store.headers_page(),
+    "iter_headers": lambda store, _: list(store.iter_headers()),
     "export": lambda store, folder: store.export(folder / f"{len(list(folder.iterdir()))}.jsonl"),
     "import_": lambda store, folder: store.import_(folder / "exported.jsonl"),
     "explain": lambda store, _: store.explain(),

@@ -30,10 +30,12 @@ from context_core_conformance.laws.migration import MigrationLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
 from context_core_conformance.laws.page import PageLaws
+from context_core_conformance.laws.page_headers import HeaderPageLaws
 from context_core_conformance.laws.query import QueryLaws
 from context_core_conformance.laws.query_generated import QueryGeneratedLaws
 from context_core_conformance.laws.query_order import QueryOrderLaws
 from context_core_conformance.laws.query_paths import QueryPathLaws
+from context_core_conformance.laws.query_saved_at import QuerySavedAtLaws
 from context_core_conformance.laws.read_only import ReadOnlyLaws
 from context_core_conformance.laws.restore import RestoreLaws
 from context_core_conformance.laws.retention import RetentionLaws
@@ -58,6 +60,7 @@ class BackendContract(
     QueryGeneratedLaws,
     QueryOrderLaws,
     QueryPathLaws,
+    QuerySavedAtLaws,
     ConcurrencyLaws,
     LinearLaws,
     CrashLaws,
@@ -69,6 +72,7 @@ class BackendContract(
     ReadOnlyLaws,
     CapabilityLaws,
     PageLaws,
+    HeaderPageLaws,
     HistoryLaws,
     LongHistoryLaws,
     MixedBatchLaws,

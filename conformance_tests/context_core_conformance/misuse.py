@@ -135,6 +135,8 @@ _SEARCHES: Final[dict[str, Callable[[Store, Any], object]]] = {
     "list_headers": lambda store, arguments: store.list_headers(**arguments),
     "search_page": lambda store, arguments: store.search_page(**arguments),
     "iter_contexts": lambda store, arguments: list(store.iter_contexts(**arguments)),
+    "headers_page": lambda store, arguments: store.headers_page(**arguments),
+    "iter_headers": lambda store, arguments: list(store.iter_headers(**arguments)),
 }
 _GROUPS: Final = (
     ("id", _TAKES_ID, _BAD_IDS, InvalidContextError),

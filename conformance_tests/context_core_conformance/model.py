@@ -136,7 +136,8 @@ class Model:
         source = self.load_context(workflow_id, version=version)
         if new_workflow_id in self.histories:
             raise ContextExistsError(workflow_id=new_workflow_id, version=self.head_version(new_workflow_id))
-        forked = attrs.evolve(source, workflow_id=new_workflow_id)
+        began = max(self._clock(), source.created_at + datetime.resolution)
+        forked = attrs.evolve(source, workflow_id=new_workflow_id, created_at=began, updated_at=began)
         return self._save(forked, origin=Origin(workflow_id=workflow_id, version=source.version))
 
     def prune(

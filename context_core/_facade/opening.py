@@ -37,6 +37,7 @@ class OpenedStore(Generic[C]):
         if store is not None and db_path is not None:
             raise ConfigurationError("give a store or a db_path, not both")
         self._serializer = ContextSerializer(context_type, upcasters, document_codec)
+        self._clock = clock
         if isinstance(store, ContextBackend):
             self._backend = store
         else:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import attrs
+
 from context_core._facade.arguments import check_page
 from context_core._facade.opening import C, OpenedStore
 from context_core.cursors import Page, Place, after, is_stable, read_cursor, write_cursor
@@ -12,6 +14,15 @@ from context_core.query import Filters, parse_filters, parse_order
 from context_core.records import QueryRequest, Selection, VersionHeader, Want
 
 PAGE_SIZE: Final = 100
+
+
+@attrs.frozen(kw_only=True)
+class _FoundPage:
+    """What a page found, one item too many where there is a next page."""
+
+    found: Selection
+    next_cursor: str | None
+    is_stable: bool
 
 
 class Searching(OpenedStore[C]):
@@ -93,28 +104,24 @@ class Searching(OpenedStore[C]):
         Raises:
             InvalidQueryError: As for `search_contexts`, or the cursor is of another query (PA04).
         """
-        check_page(limit, None)
-        if not limit:
-            raise InvalidQueryError("limit must be 1 or more: an empty page leads nowhere")
-        conditions, order = parse_filters(filters), parse_order(order_by)
-        place = Place() if cursor is None else read_cursor(cursor, conditions, order)
-        stable = is_stable(order)
-        found = self._run(
-            QueryRequest(
-                conditions=conditions,
-                order=order,
-                want=Want.RECORDS if stable else Want.DOCUMENTS,
-                limit=min(limit + 1, 2**63 - 1),  # one more tells whether there is a next page
-                offset=place.offset,
-                after=place.after,
-            )
-        )
-        next_cursor = None
-        if len(found.documents) > limit:
-            last = after(found.headers[limit - 1], order) if stable else Place(offset=place.offset + limit)
-            next_cursor = write_cursor(last, conditions, order)
-        items = tuple(self._contexts(found.documents[:limit]))
-        return Page(items=items, next_cursor=next_cursor, is_stable=stable)
+        page = self._page(Want.DOCUMENTS, filters, limit, cursor, order_by)
+        items = tuple(self._contexts(page.found.documents[:limit]))
+        return Page(items=items, next_cursor=page.next_cursor, is_stable=page.is_stable)
+
+    def headers_page(
+        self,
+        filters: Filters | None = None,
+        *,
+        limit: int = PAGE_SIZE,
+        cursor: str | None = None,
+        order_by: str | Sequence[str] | None = None,
+    ) -> Page[VersionHeader]:
+        """As `search_page`, without reading documents (QU12): one page of `list_headers`, and the cursor of the next.
+
+        A cursor of `search_page` goes on here, and the other way round: both stand on the same row.
+        """
+        page = self._page(Want.HEADERS, filters, limit, cursor, order_by)
+        return Page(items=tuple(page.found.headers[:limit]), next_cursor=page.next_cursor, is_stable=page.is_stable)
 
     def iter_contexts(
         self,
@@ -136,6 +143,22 @@ class Searching(OpenedStore[C]):
             if cursor is None:
                 return
 
+    def iter_headers(
+        self,
+        filters: Filters | None = None,
+        *,
+        order_by: str | Sequence[str] | None = None,
+        page_size: int = PAGE_SIZE,
+    ) -> Iterator[VersionHeader]:
+        """As `iter_contexts`, without reading documents: stream what `list_headers` would give."""
+        cursor = None
+        while True:
+            page = self.headers_page(filters, limit=page_size, cursor=cursor, order_by=order_by)
+            yield from page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
     def explain(self, filters: Filters | None = None, *, order_by: str | Sequence[str] | None = None) -> str:
         """Return the engine's plan of such a search, as text (QU13).
 
@@ -143,6 +166,31 @@ class Searching(OpenedStore[C]):
             UnsupportedOperationError: The backend cannot tell.
         """
         return self._backend.explain(QueryRequest(conditions=parse_filters(filters), order=parse_order(order_by)))
+
+    def _page(
+        self, want: Want, filters: Filters | None, limit: int, cursor: str | None, order_by: str | Sequence[str] | None
+    ) -> "_FoundPage":
+        check_page(limit, None)
+        if not limit:
+            raise InvalidQueryError("limit must be 1 or more: an empty page leads nowhere")
+        conditions, order = parse_filters(filters), parse_order(order_by)
+        place = Place() if cursor is None else read_cursor(cursor, conditions, order)
+        stable = is_stable(order)
+        found = self._run(
+            QueryRequest(
+                conditions=conditions,
+                order=order,
+                want=Want.RECORDS if stable and want is Want.DOCUMENTS else want,
+                limit=min(limit + 1, 2**63 - 1),  # one more tells whether there is a next page
+                offset=place.offset,
+                after=place.after,
+            )
+        )
+        next_cursor = None
+        if len(found.headers or found.documents) > limit:
+            last = after(found.headers[limit - 1], order) if stable else Place(offset=place.offset + limit)
+            next_cursor = write_cursor(last, conditions, order)
+        return _FoundPage(found=found, next_cursor=next_cursor, is_stable=stable)
 
     def _query(
         self,

@@ -1,7 +1,8 @@
 """Everything that makes, or removes, versions of one workflow or of several."""
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from datetime import UTC, datetime
+from typing import Final, TypeAlias
 
 import attrs
 
@@ -41,6 +42,8 @@ class Delete:
 
 
 BatchOperation: TypeAlias = Save | Delete
+
+_LAST_BUT_ONE: Final = datetime.max.replace(tzinfo=UTC) - datetime.resolution
 
 
 class Writing(Reading[C]):
@@ -132,7 +135,9 @@ class Writing(Reading[C]):
     def fork(self, workflow_id: str, new_workflow_id: str, version: int | None = None) -> int:
         """Begin the history of *new_workflow_id* with a version of another workflow, the newest by default (VE10).
 
-        The content is the same but for the id; `history` tells where it came from. The source is not touched.
+        The content is the same but for the id and the times: a fork begins when it is made, so its `created_at` and
+        `updated_at` are the clock's time, and never before those of its source. `history` tells where it came from. The
+        source is not touched.
 
         Returns:
             The version of the new workflow: 1, or the next number where one of this id was deleted.
@@ -143,7 +148,8 @@ class Writing(Reading[C]):
         """
         check_id(new_workflow_id)
         source = self.load_context(workflow_id, version=version)
-        forked = attrs.evolve(source, workflow_id=new_workflow_id)
+        now = self._time_after(source)
+        forked = attrs.evolve(source, workflow_id=new_workflow_id, created_at=now, updated_at=now)
         origin = Origin(workflow_id=workflow_id, version=source.version)
         request = attrs.evolve(self._save_request(forked, 0), origin=origin)
         try:
@@ -162,6 +168,10 @@ class Writing(Reading[C]):
         """
         requests = [self._request_of(operation) for operation in operations]
         return [_result_of(outcome) for outcome in self._verbs.batch(BatchRequest(operations=requests))]
+
+    def _time_after(self, source: WorkflowContext) -> datetime:
+        """The clock's time, or the first moment after *source* was created where the clock is not there yet."""
+        return max(self._clock(), min(source.created_at, _LAST_BUT_ONE) + datetime.resolution)
 
     def _request_of(self, operation: BatchOperation) -> Operation:
         if isinstance(operation, Save):

@@ -63,7 +63,7 @@ class TestKeys:
         """The path is empty."""
         assert the_condition("tags", ["a"]).path == the_condition("metadata", {"a": 1}).path == ()
 
-    @pytest.mark.parametrize("key", ["nope", "", "__eq", "saved_at", "phase_history", "unknown_fields.a", "Status"])
+    @pytest.mark.parametrize("key", ["nope", "", "__eq", "deleted_at", "phase_history", "unknown_fields.a", "Status"])
     def test_an_unknown_field_is_refused_by_name(self, key):
         """With the known ones (QU06)."""
         message = refusal(key)

@@ -1,5 +1,6 @@
 """Laws of fork and rollback: histories that begin with, or go back to, a version of before."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -58,10 +59,11 @@ class HistoryLaws(DiffLaws):
     def test_a_fork_begins_with_a_version_of_another_workflow(
         self, trunk: Store, version: int | None, source: int
     ) -> None:
-        """Its first version has that content under its own id, and says where it came from."""
+        """Its first version has that content under its own id and at its own time, and says where it came from."""
         assert trunk.fork("order-7", "fork", version) == 1
-        expected = trunk.load_context("order-7", version=source).to_dict() | {"workflow_id": "fork"}
-        assert trunk.load_context("fork").to_dict() == expected
+        began = {"created_at": "", "updated_at": ""}
+        expected = trunk.load_context("order-7", version=source).to_dict() | {"workflow_id": "fork"} | began
+        assert trunk.load_context("fork").to_dict() | began == expected
         assert origins(trunk, "fork") == [Origin(workflow_id="order-7", version=source)]
 
     @promise("VE10")
@@ -71,7 +73,52 @@ class HistoryLaws(DiffLaws):
         found = trunk.search_contexts({"epic_num": 2, "current_phase": "build", "tags__contains": "build"})
         assert [(context.workflow_id, context.version) for context in found] == [("fork", 1)]
         (header,) = trunk.list_headers({"workflow_id": "fork"})
-        assert (header.created_at, header.origin) == (EPOCH.replace(day=2), Origin(workflow_id="order-7", version=2))
+        assert header.origin == Origin(workflow_id="order-7", version=2)
+
+    @promise("VE10", "TI01")
+    @pytest.mark.parametrize("fork", ["a fork", "z fork"])
+    def test_a_fork_begins_when_it_is_made(self, subject: Subject, fork: str) -> None:
+        """Its times are the clock's, and so the newest workflow of a story is the newest by time, not by its id."""
+        clock = TickingClock()
+        store = subject.open(clock=clock)
+        store.save_context(a_context("order-7"))
+        made_at = clock.advance(60)
+        store.fork("order-7", fork)
+        (header,) = store.list_headers({"workflow_id": fork})
+        assert (header.created_at, header.updated_at, header.saved_at) == (made_at, made_at, made_at)
+        assert store.load_context(fork).created_at == made_at
+        latest = store.get_latest_context(1, 2)
+        assert latest is not None
+        assert latest.workflow_id == fork
+        clock.advance(60)
+        store.save_context(a_context("order-8", created_at=clock.now))
+        latest = store.get_latest_context(1, 2)
+        assert latest is not None
+        assert latest.workflow_id == "order-8"
+
+    @promise("VE10", "TI02")
+    @pytest.mark.parametrize("seconds", [0, -3600])
+    @pytest.mark.parametrize("fork", ["a fork", "z fork"])
+    def test_a_fork_is_younger_than_its_source_whatever_the_clock_says(
+        self, subject: Subject, fork: str, seconds: int
+    ) -> None:
+        """Made within one tick of the clock, or after it went back, it still comes after what it was made from."""
+        clock = TickingClock()
+        store = subject.open(clock=clock)
+        store.save_context(a_context("order-7"))
+        clock.advance(seconds)
+        store.fork("order-7", fork)
+        assert [header.workflow_id for header in store.list_headers()] == [fork, "order-7"]
+        assert store.load_context("order-7").created_at == EPOCH
+
+    @promise("VE10", "TI01")
+    def test_a_fork_of_the_last_moment_is_of_that_moment(self, subject: Subject) -> None:
+        """After the last microsecond of 9999 there is none."""
+        last = datetime.max.replace(tzinfo=UTC)
+        store = subject.open(clock=TickingClock(last))
+        store.save_context(a_context("order-7", created_at=last, updated_at=last))
+        store.fork("order-7", "fork")
+        assert store.load_context("fork").created_at == last
 
     @promise("VE10", "VE02")
     def test_a_fork_leaves_its_source_untouched(self, subject: Subject, trunk: Store) -> None:

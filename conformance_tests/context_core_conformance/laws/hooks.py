@@ -41,6 +41,8 @@ CALLS: Final[dict[str, Callable[[Store], object]]] = {
     "search_contexts": lambda store: store.search_contexts({"feature__ne": "b"}),
     "search_page": lambda store: store.search_page(limit=2),
     "iter_contexts": lambda store: list(store.iter_contexts(page_size=1)),
+    "headers_page": lambda store: store.headers_page(limit=2),
+    "iter_headers": lambda store: list(store.iter_headers(page_size=1)),
     "count_contexts": lambda store: store.count_contexts(),
     "list_headers": lambda store: store.list_headers(),
     "diff": lambda store: str(store.diff("a", 1, 2)),
@@ -202,7 +204,11 @@ class HookLaws(CodecLaws, HostileLaws):
     def test_a_driver_works_the_same_with_and_without_wrappers(self, subject: Subject) -> None:
         """Every call gives the same, and leaves the same behind."""
         plain, wrapped = subject.backend(clock=TickingClock()), subject.another().backend(clock=TickingClock())
-        stores = subject.around(plain), subject.around(wrapped, wrappers=[Audit(), Veto()])
+        clock = TickingClock()
+        stores = (
+            subject.around(plain, clock=clock),
+            subject.around(wrapped, clock=clock, wrappers=[Audit(), Veto()]),
+        )
         for name, call in CALLS.items():
             expected, given = (call(store) for store in stores)
             assert (name, given) == (name, expected)

@@ -88,7 +88,8 @@ class CodecLaws:
             assert [store.load_context("order-7", version=version) for version in (1, 2, 3)] == [first, second, first]
             assert store.load_context("order-7", as_of=EPOCH.replace(year=9000)) == first
             assert store.load_contexts(["b", "order-7"]) == [a_secret("b"), first]
-            assert store.search_contexts({"workflow_id": "fork"}) == [a_secret("fork", 2)]
+            (forked,) = store.search_contexts({"workflow_id": "fork"})
+            assert forked == a_secret("fork", 2, created_at=forked.created_at, updated_at=forked.created_at)
             assert list(store.iter_contexts(page_size=1)) == store.search_contexts()
             assert len(store.get_context_versions(1, 2)) == 5
             assert len(store.history("order-7")) == 3

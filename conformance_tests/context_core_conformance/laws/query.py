@@ -127,7 +127,7 @@ class QueryLaws:
             ({"tags__in": [["x"]]}, ["'in'", "tags", "contains"]),
             ({"feature__contains": "x"}, ["'contains'", "feature", "prefix"]),
             ({"document": "x"}, ["'document'", "metadata"]),
-            ({"saved_at": EPOCH}, ["'saved_at'", "created_at"]),
+            ({"deleted_at": EPOCH}, ["'deleted_at'", "created_at"]),
             ({"feature.name": "x"}, ["feature.name"]),
             ({"": 1}, ["''", "workflow_id"]),
             ({1: 1}, ["int"]),

@@ -71,7 +71,9 @@ class QueryOrderLaws:
         assert found(store, order_by=["feature", "-workflow_id"]) == ["e", "c", "a", "d", "b"]
 
     @promise("QU06")
-    @pytest.mark.parametrize("order_by", ["tags", "-decisions", "saved_at", "", "-", "--feature", "feature desc", [1]])
+    @pytest.mark.parametrize(
+        "order_by", ["tags", "-decisions", "deleted_at", "", "-", "--feature", "feature desc", [1]]
+    )
     def test_unsortable_order_is_refused_by_name(self, store: Store, order_by: Any) -> None:
         """The error names the fields that can be sorted by."""
         with pytest.raises(InvalidQueryError) as caught:

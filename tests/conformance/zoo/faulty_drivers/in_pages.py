@@ -112,3 +112,18 @@ class PageEndsOneEarly(MemoryBackend):
         if request.after is not None and request.limit is not None and request.limit > 1:
             request = attrs.evolve(request, limit=request.limit - 1)
         return super().query(request)
+
+
+@breaks("PA05", "PA02")
+class PlaceIsWhereItsRowIsNow(_OwnPlaces):
+    """A page begins behind the row of the cursor's id, wherever that stands now."""
+
+    def query(self, request: QueryRequest) -> Selection:
+        if request.after is not None:
+            terms = total_order(request.order)
+            workflow_id = dict(zip([term.field for term in terms], request.after, strict=True)).get("workflow_id")
+            for row in MemoryBackend.query(self, QueryRequest(want=Want.HEADERS)).headers:
+                if row.workflow_id == workflow_id:
+                    place = tuple(getattr(row, term.field) for term in terms)
+                    return super().query(attrs.evolve(request, after=place))
+        return super().query(request)
