@@ -29,7 +29,7 @@ from context_core_postgres._connection import Connections
 from context_core_postgres._pool import BorrowedPool, Options, OwnPool, Pool
 from context_core_postgres._session import Qualifier, Session
 from context_core_postgres._snapshot import PostgresSnapshot
-from context_core_postgres._url import address_of, schema_name, seconds
+from context_core_postgres._url import SHORTEST_CALL_S, address_of, schema_name, seconds
 from context_core_postgres._write import Writer
 
 _CAPABILITIES: Final = frozenset(
@@ -58,6 +58,8 @@ class PostgresBackend(ContextBackend):
         schema: Where the tables are; by default where names without a schema lead. Made if it does not exist.
         busy_timeout_s: How long a call goes on trying while others are faster, before BackendBusyError. How long it
             waits for a single lock is for the session's `lock_timeout` to say.
+        call_timeout_s: How long a call may take as a whole, with all that it waits for; and a round trip of verify,
+            prune, migrate and of opening (CO12).
         read_only: Write and create nothing; the tables must exist.
 
     Raises:
@@ -71,31 +73,44 @@ class PostgresBackend(ContextBackend):
     scheme = "postgresql"
     limits: Final = Limits(document_bytes=64 * 2**20)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each is an option of the URL
         self,
         database: "ConnectionPool[Any] | Options",
         *,
         clock: Clock = utc_now,
         schema: str | None = None,
         busy_timeout_s: float = 30.0,
+        call_timeout_s: float = 60.0,
         read_only: bool = False,
     ) -> None:
         seconds("busy_timeout", busy_timeout_s)
+        seconds("call_timeout", call_timeout_s, least=SHORTEST_CALL_S)
         self._clock = clock
         self._read_only = read_only
         self._writer = Writer(clock, self.limits.document_bytes)
-        self._pool: Pool = self._open(database, schema_name(schema), busy_timeout_s)
+        self._pool = self._open(database, schema_name(schema), busy_timeout_s, call_timeout_s)
         self._connections = Connections(self._pool, busy_timeout_s=busy_timeout_s, is_read_only=read_only)
 
-    def _open(self, database: "ConnectionPool[Any] | Options", schema: str | None, busy_timeout_s: float) -> Pool:
+    def _open(
+        self,
+        database: "ConnectionPool[Any] | Options",
+        schema: str | None,
+        busy_timeout_s: float,
+        call_timeout_s: float,
+    ) -> Pool:
         """Look at the database, and bring its tables to the newest form."""
-        pool = _pool(database, Qualifier(schema or ""))
+        qualified = Qualifier(schema or "")
+        pool: Pool = (
+            OwnPool(database, qualified, call_timeout_s)
+            if isinstance(database, Options)
+            else BorrowedPool(database, qualified, call_timeout_s)
+        )
         try:
             connections = Connections(pool, busy_timeout_s=busy_timeout_s)
-            default = connections.read(_schema.default_schema, pool.location)
+            default = connections.read(_schema.default_schema, pool.location, is_long=True)
             if schema is None:
                 pool.qualified.lead_to(default)
-            self._schema_version = connections.read(self._migrate, pool.location)
+            self._schema_version = connections.read(self._migrate, pool.location, is_long=True)
         except BaseException:
             pool.close()
             raise
@@ -110,8 +125,8 @@ class PostgresBackend(ContextBackend):
     def from_url(cls, url: BackendURL, *, clock: Clock = utc_now) -> Self:
         """Open `postgresql://user:password@host:port/database?schema=…`.
 
-        Of this driver are `schema`, `pool_min`, `pool_max`, `pool_timeout`, `busy_timeout` (both in seconds),
-        `prepare_threshold` and `read_only`; every other option is libpq's.
+        Of this driver are `schema`, `pool_min`, `pool_max`, `pool_timeout`, `busy_timeout`, `call_timeout` (all three
+        in seconds), `prepare_threshold` and `read_only`; every other option is libpq's.
         """
         address = address_of(url)
         return cls(
@@ -119,6 +134,7 @@ class PostgresBackend(ContextBackend):
             clock=clock,
             schema=address.schema,
             busy_timeout_s=address.busy_timeout_s,
+            call_timeout_s=address.call_timeout_s,
             read_only=address.read_only,
         )
 
@@ -153,14 +169,14 @@ class PostgresBackend(ContextBackend):
 
     def prune(self, request: PruneRequest) -> PruneResult:
         """Name the versions in one statement, and remove them a bounded transaction at a time."""
-        ranges = self._connections.read(_maintenance.prunable, request)
+        ranges = self._connections.read(_maintenance.prunable, request, is_long=True)
         for batch in () if request.dry_run else in_batches(ranges, request.batch_size):
-            self._connections.write(_repacking.forget, batch, is_repeatable=True)
+            self._connections.write(_repacking.forget, batch, is_repeatable=True, is_long=True)
         return PruneResult(ranges=tuple(ranges))
 
     def verify(self) -> VerifyReport:
         """Check every row, and that heads and histories agree."""
-        return self._connections.read(_maintenance.verify, None)
+        return self._connections.read(_maintenance.verify, None, is_long=True)
 
     def snapshot(self) -> ContextBackend:
         """Open a read transaction on a session of the pool."""
@@ -170,7 +186,7 @@ class PostgresBackend(ContextBackend):
         """Pack the versions that are stored as they are, a bounded transaction at a time; a killed run goes on."""
         place: tuple[str, int] | None = ("", 0)
         while place is not None:
-            place = self._connections.write(_repacking.repack, place, is_repeatable=True)
+            place = self._connections.write(_repacking.repack, place, is_repeatable=True, is_long=True)
         return self._schema_version
 
     def describe(self) -> BackendDescription:
@@ -186,10 +202,6 @@ class PostgresBackend(ContextBackend):
     def close(self) -> None:
         """Close every session that this store opened."""
         self._connections.close()
-
-
-def _pool(database: "ConnectionPool[Any] | Options", qualified: Qualifier) -> OwnPool | BorrowedPool:
-    return OwnPool(database, qualified) if isinstance(database, Options) else BorrowedPool(database, qualified)
 
 
 def _is_repeatable(operation: Operation) -> bool:

@@ -7,13 +7,12 @@ from typing import TypeVar
 import psycopg
 
 from context_core.errors import (
-    BackendBusyError,
     BackendClosedError,
     BackendUnavailableError,
     OutcomeUnknownError,
     ReadOnlyError,
 )
-from context_core_postgres._errors import OTHERS_WERE_FASTER, READ_ONLY, translated
+from context_core_postgres._errors import OTHERS_WERE_FASTER, READ_ONLY, translated, unanswered
 from context_core_postgres._pool import Pool
 from context_core_postgres._session import Session
 
@@ -30,6 +29,7 @@ class Connections:
 
     def __init__(self, pool: Pool, *, busy_timeout_s: float, is_read_only: bool = False) -> None:
         self._pool = pool
+        self._call_timeout_s = pool.call_timeout_s
         self._busy_timeout_s = busy_timeout_s
         self._is_read_only = is_read_only
 
@@ -43,11 +43,13 @@ class Connections:
         if self._pool.is_closed:
             raise BackendClosedError
 
-    def read(self, work: Callable[[Session, A], T], argument: A) -> T:
+    def read(self, work: Callable[[Session, A], T], argument: A, *, is_long: bool = False) -> T:
         """Run *work* on a session; once more on a fresh one if the connection broke meanwhile."""
-        return self._run(work, argument, is_repeatable=True)
+        return self._run(work, argument, is_repeatable=True, is_long=is_long)
 
-    def write(self, work: Callable[[Session, A], T], argument: A, *, is_repeatable: bool = False) -> T:
+    def write(
+        self, work: Callable[[Session, A], T], argument: A, *, is_repeatable: bool = False, is_long: bool = False
+    ) -> T:
         """Run *work*, which commits as the last thing it does; what it left open is rolled back (CO10).
 
         It is run again, within the busy time-out, where it certainly wrote nothing: others were faster, or the
@@ -57,25 +59,28 @@ class Connections:
             work: What to do.
             argument: Its argument.
             is_repeatable: Running it twice is as good as once, so that a lost reply is no reason to give up.
+            is_long: The call time-out bounds each round trip of *work*, and not the whole (CO12).
 
         Raises:
-            OutcomeUnknownError: The connection broke after the commit was sent.
+            OutcomeUnknownError: The connection broke, or the call's time was over, after the commit was sent.
         """
         if self._is_read_only:
             self.check_open()
             raise ReadOnlyError(f"{self.location} was opened with read_only: open it without, to write")
-        return self._run(work, argument, is_repeatable=is_repeatable)
+        return self._run(work, argument, is_repeatable=is_repeatable, is_long=is_long)
 
     def close(self) -> None:
         """Close every session; those in use by other threads are closed when they are given back."""
         self._pool.close()
 
-    def _run(self, work: Callable[[Session, A], T], argument: A, *, is_repeatable: bool) -> T:
+    def _run(self, work: Callable[[Session, A], T], argument: A, *, is_repeatable: bool, is_long: bool) -> T:
         began = time.monotonic()
+        ends_at = began + self._call_timeout_s
         lost: psycopg.Error | None = None  # the first connection that broke with the commit already sent
         attempts = 0
         while True:
-            session = self._take(lost)
+            session = self._take(lost, time.monotonic() + self._call_timeout_s if is_long else ends_at)
+            session.deadline.begin(None if is_long else ends_at)
             attempts += 1
             try:
                 result = work(session, argument)
@@ -84,6 +89,8 @@ class Connections:
                 if is_lost and session.has_sent_commit:
                     lost = lost or error
                 self._pool.give_up(session)
+                if session.deadline.has_passed:
+                    raise self._unanswered(lost) from lost or error
                 if lost is not None and not is_repeatable:
                     raise _unknown(self.location) from lost
                 waited_s = time.monotonic() - began
@@ -102,17 +109,21 @@ class Connections:
                 self._pool.give_back(session)
                 return result
 
-    def _take(self, lost: psycopg.Error | None) -> Session:
+    def _unanswered(self, lost: psycopg.Error | None) -> BackendUnavailableError | OutcomeUnknownError:
+        self._pool.drop_idle()  # they lead to the same server, most likely
+        return unanswered(self.location, self._call_timeout_s, is_lost=lost is not None)
+
+    def _take(self, lost: psycopg.Error | None, ends_at: float) -> Session:
         try:
-            return self._pool.take()
-        except BackendUnavailableError as error:
-            if lost is not None and not isinstance(error, BackendBusyError):
+            return self._pool.take(ends_at)
+        except BackendUnavailableError:
+            if lost is not None:
                 raise _unknown(self.location) from lost
             raise
 
     def _may_run_again(self, error: psycopg.Error, attempts: int, waited_s: float, *, is_lost: bool) -> bool:
         if error.sqlstate in OTHERS_WERE_FASTER:
-            return waited_s < self._busy_timeout_s
+            return waited_s < min(self._busy_timeout_s, self._call_timeout_s)
         if is_lost:
             self._pool.drop_idle()  # what broke one has most likely broken all
             return attempts == 1

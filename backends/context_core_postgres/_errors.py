@@ -8,6 +8,7 @@ from context_core.errors import (
     BackendBusyError,
     BackendUnavailableError,
     ContextCoreError,
+    OutcomeUnknownError,
     ReadOnlyError,
     StorageError,
 )
@@ -75,6 +76,16 @@ The transaction is undone and can be done again."""
 
 _LOCK_TIMEOUT: Final = "55P03"
 _CANCELLED: Final = "57014"
+
+
+def unanswered(location: str, call_timeout_s: float, *, is_lost: bool) -> BackendUnavailableError | OutcomeUnknownError:
+    """Return the error of a call that the server did not answer; *is_lost*: with its commit already sent."""
+    what = f"{location} did not answer within {call_timeout_s:g} s (call_timeout)"
+    if is_lost:
+        return OutcomeUnknownError(f"{what}, and the commit was sent")
+    return BackendUnavailableError(
+        f"{what}: see that the server and the network to it work, then try again; nothing was written"
+    )
 
 
 def translated(error: psycopg.Error, location: str, waited_s: float, sqlstate: str | None = None) -> ContextCoreError:

@@ -2,11 +2,12 @@
 
 import contextlib
 import itertools
+import math
 import os
 import queue
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import Any, Final, Protocol
 
 import attrs
@@ -16,9 +17,13 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from context_core.errors import BackendBusyError, BackendClosedError, ConfigurationError
+from context_core_postgres._deadline import connecting_until, until_connected
 from context_core_postgres._errors import translated
 from context_core_postgres._refusal import sqlstate_of_refusal
 from context_core_postgres._session import Qualifier, Raw, Session
+
+_PING_S: Final = 2
+"""How long libpq may look at a server, of which only the look at its own parameters matters; it takes no less."""
 
 IDLE_S: Final = 300.0
 """How long a session beyond the smallest number stays open without use."""
@@ -29,10 +34,11 @@ class Pool(Protocol):
 
     location: str
     is_closed: bool
+    call_timeout_s: float
     qualified: Qualifier
 
-    def take(self) -> Session:
-        """Return a session that nobody else uses."""
+    def take(self, ends_at: float = math.inf) -> Session:
+        """Return a session that nobody else uses, before the moment of `time.monotonic` at which the call ends."""
 
     def give_back(self, session: Session) -> None:
         """Take a session back that is fit for the next."""
@@ -77,9 +83,14 @@ class QuietConnection(psycopg.Connection[Any]):
         with contextlib.suppress(AttributeError):  # it was not even made
             self.close()
 
+    @classmethod
+    def _connect_gen(cls, *arguments: Any, **options: Any) -> Generator[Any, Any, Any]:
+        # psycopg's own limit is one for each host, in whole seconds, and two of them at least.
+        return until_connected(super()._connect_gen(*arguments, **options))
 
-def connect(options: Options) -> Raw:
-    """Open a connection.
+
+def connect(options: Options, ends_at: float) -> Raw:
+    """Open a connection, before a moment of `time.monotonic`.
 
     Raises:
         BackendUnavailableError: Nobody answers, or not now.
@@ -89,14 +100,26 @@ def connect(options: Options) -> Raw:
     began = time.monotonic()
     conninfo = make_conninfo(**options.parameters)
     try:
-        return QuietConnection.connect(conninfo, autocommit=True, prepare_threshold=options.prepare_threshold)
+        with connecting_until(ends_at):
+            return QuietConnection.connect(conninfo, autocommit=True, prepare_threshold=options.prepare_threshold)
     except psycopg.Error as error:
         # By its words: psycopg's own object holds the connection, and with it the password.
         refusal = type(error)(str(error))
-    sqlstate = sqlstate_of_refusal(conninfo, options.connect_timeout_s)
-    if sqlstate is None and pq.PGconn.ping(conninfo.encode()) == pq.Ping.NO_ATTEMPT:
+    sqlstate = None
+    if not isinstance(refusal, psycopg.errors.ConnectionTimeout):  # a server that does not answer says no more now
+        sqlstate = sqlstate_of_refusal(conninfo, min(options.connect_timeout_s, ends_at - time.monotonic()))
+    if sqlstate is None and ends_at - time.monotonic() > _PING_S and _is_no_attempt(conninfo):
         raise ConfigurationError(f"the options in the URL of {options.location} make no connection") from refusal
     raise translated(refusal, options.location, time.monotonic() - began, sqlstate) from refusal
+
+
+def remaining_s(timeout_s: float, ends_at: float) -> float:
+    """How long a wait may be within a call that ends at a moment of `time.monotonic`."""
+    return max(0.0, min(timeout_s, ends_at - time.monotonic()))
+
+
+def _is_no_attempt(conninfo: str) -> bool:
+    return pq.PGconn.ping(make_conninfo(conninfo, connect_timeout=_PING_S).encode()) == pq.Ping.NO_ATTEMPT
 
 
 class Permit:
@@ -121,8 +144,9 @@ class OwnPool:
     anywhere (CO10).
     """
 
-    def __init__(self, options: Options, qualified: Qualifier) -> None:
+    def __init__(self, options: Options, qualified: Qualifier, call_timeout_s: float) -> None:
         self.location = options.location
+        self.call_timeout_s = call_timeout_s
         self.is_closed = False
         self._options = options
         self.qualified = qualified
@@ -137,7 +161,7 @@ class OwnPool:
         # Without callbacks, unlike a WeakSet: an interrupt that strikes one is lost.
         self._all: dict[int, weakref.ref[Session]] = {}
 
-    def take(self) -> Session:
+    def take(self, ends_at: float = math.inf) -> Session:
         """Return an idle session, or open one.
 
         Raises:
@@ -146,12 +170,13 @@ class OwnPool:
         """
         if self.is_closed:
             raise BackendClosedError
+        timeout_s = remaining_s(self._options.pool_timeout_s, ends_at)
         try:
-            permit = self._room.get(timeout=self._options.pool_timeout_s)
+            permit = self._room.get(timeout=timeout_s)
         except queue.Empty:
-            raise BackendBusyError(waited_s=self._options.pool_timeout_s) from None
+            raise BackendBusyError(waited_s=round(timeout_s, 3)) from None
         try:
-            session = self._idle_one() or self._open()
+            session = self._idle_one() or self._open(ends_at)
             session.permit = permit
         except BaseException:
             self._room.put(permit)  # now, and not when the error's frames go
@@ -168,8 +193,8 @@ class OwnPool:
                 session.raw.close()
         return None
 
-    def _open(self) -> Session:
-        session = Session(connect(self._options), self.qualified)
+    def _open(self, ends_at: float) -> Session:
+        session = Session(connect(self._options, ends_at), self.qualified, self.call_timeout_s)
         self._all[next(_numbers)] = weakref.ref(session)
         for number, other in list(self._all.items()):
             if other() is None:
@@ -225,53 +250,53 @@ class OwnPool:
 class BorrowedPool:
     """An application's own `psycopg_pool.ConnectionPool`: sessions are borrowed from it, and it is never closed."""
 
-    def __init__(self, pool: ConnectionPool[Any], qualified: Qualifier) -> None:
+    def __init__(self, pool: ConnectionPool[Any], qualified: Qualifier, call_timeout_s: float) -> None:
         self.location = f"the pool {pool.name!r}"
         self.is_closed = False
         self._pool = pool
+        self.call_timeout_s = call_timeout_s
         self.qualified = qualified
 
-    def take(self) -> Session:
+    def take(self, ends_at: float = math.inf) -> Session:
         """Borrow a connection.
 
         Raises:
             BackendBusyError: The pool gave none within its time-out (CO11).
         """
         while not self.is_closed:
-            raw = self._borrow()
-            session = Session(raw, self.qualified)
+            raw = self._borrow(ends_at)
+            session = Session(raw, self.qualified, self.call_timeout_s)
             if not session.is_stale:
                 raw.autocommit = True
                 return session
             raw.close()
+            session.unbind()
             self._pool.putconn(raw)
         raise BackendClosedError
 
-    def _borrow(self) -> Raw:
+    def _borrow(self, ends_at: float) -> Raw:
+        timeout_s = remaining_s(self._pool.timeout, ends_at)
         try:
-            raw: Raw = self._pool.getconn()
+            raw: Raw = self._pool.getconn(timeout=timeout_s)
         except PoolClosed as error:
             raise BackendClosedError from error
         except (PoolTimeout, TooManyRequests) as error:
-            raise BackendBusyError(waited_s=self._pool.timeout) from error
+            raise BackendBusyError(waited_s=round(timeout_s, 3)) from error
         return raw
 
     def give_back(self, session: Session) -> None:
         """Return the connection as it was lent."""
-        session.raw.autocommit = session.was_autocommit
+        session.unbind()
         self._pool.putconn(session.raw)
 
     def give_up(self, session: Session) -> None:
         """Return the connection; the pool replaces a broken one."""
         session.end()
-        if session.is_broken:
-            self._pool.putconn(session.raw)
-        else:
-            self.give_back(session)
+        self.give_back(session)
 
     def drop_idle(self) -> None:
-        """Have the pool look at its idle connections."""
-        self._pool.check()
+        """Have the pool replace its idle connections, without a word to a server that may not answer."""
+        self._pool.drain()
 
     def close(self) -> None:
         """Borrow no more; the pool is its owner's to close."""

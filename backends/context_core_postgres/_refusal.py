@@ -44,5 +44,5 @@ def _connect(connection: PGconn, deadline: float) -> None:
     while status in (pq.PollingStatus.READING, pq.PollingStatus.WRITING) and time.monotonic() < deadline:
         poll = select.poll()
         poll.register(connection.socket, select.POLLIN if status == pq.PollingStatus.READING else select.POLLOUT)
-        poll.poll(_STEP_S * 1000)
+        poll.poll(max(0.0, min(_STEP_S, deadline - time.monotonic())) * 1000)
         status = connection.connect_poll()

@@ -10,6 +10,9 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 from psycopg.sql import Identifier
 
+from context_core_postgres import _deadline
+from context_core_postgres._deadline import Deadline
+
 Raw: TypeAlias = psycopg.Connection[Any]
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
@@ -52,6 +55,7 @@ class Session:
         raw: psycopg's connection.
         has_sent_commit: Whether the work that the session does now may have been committed.
         permit: What its pool wants back when it is not in use any more.
+        deadline: When the call that uses it gives up waiting for the server.
     """
 
     __slots__ = (
@@ -59,6 +63,7 @@ class Session:
         "_is_spoilt",
         "_poll",
         "_qualified",
+        "deadline",
         "has_sent_commit",
         "idle_since",
         "permit",
@@ -66,8 +71,10 @@ class Session:
         "was_autocommit",
     )
 
-    def __init__(self, raw: Raw, qualified: Qualifier) -> None:
+    def __init__(self, raw: Raw, qualified: Qualifier, call_timeout_s: float = 60.0) -> None:
         self.raw = raw
+        self.deadline = Deadline(call_timeout_s)
+        _deadline.bind(raw, self.deadline)
         self.has_sent_commit = False
         self._is_spoilt = False
         self.idle_since = 0.0
@@ -134,6 +141,12 @@ class Session:
                 cursor.execute(self._qualified[sql], parameters, binary=True)
                 while rows := cursor.fetchmany(CANDIDATES_AT_ONCE):
                     yield from rows
+
+    def unbind(self) -> None:
+        """Leave the connection to its owner as it was."""
+        _deadline.unbind(self.raw)
+        if not self.is_broken:
+            self.raw.autocommit = self.was_autocommit
 
     def end(self) -> None:
         """Undo what is open, after an error. A session that cannot even do that is closed, and with it its transaction."""

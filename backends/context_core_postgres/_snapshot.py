@@ -20,7 +20,7 @@ from context_core.records import (
     VersionRequest,
 )
 from context_core_postgres import _read
-from context_core_postgres._errors import translated
+from context_core_postgres._errors import translated, unanswered
 from context_core_postgres._pool import Pool
 from context_core_postgres._session import Session
 
@@ -40,7 +40,7 @@ class PostgresSnapshot(ContextBackend):
         self._pool = pool
         self._description = description
         self._lock = threading.Lock()
-        self._session: Session | None = pool.take()
+        self._session: Session | None = pool.take(self._ends_at())
         try:
             # The moment of the snapshot is that of its first statement, not of BEGIN.
             self._run(_begin, None)
@@ -77,18 +77,26 @@ class PostgresSnapshot(ContextBackend):
         with self._lock:
             session, self._session = self._session, None
             if session is not None:
+                session.deadline.begin(self._ends_at())
                 self._pool.give_up(session)
 
+    def _ends_at(self) -> float:
+        return time.monotonic() + self._pool.call_timeout_s
+
     def _run(self, work: Callable[[Session, A], T], argument: A) -> T:
+        began, ends_at = time.monotonic(), self._ends_at()
         with self._lock:
             if self._session is None:
                 raise BackendClosedError
             if self._pool.is_closed:
                 raise BackendClosedError
-            began = time.monotonic()
+            self._session.deadline.begin(ends_at)
             try:
                 return work(self._session, argument)
             except psycopg.Error as error:
+                if self._session.deadline.has_passed:
+                    self._pool.drop_idle()
+                    raise unanswered(self._pool.location, self._pool.call_timeout_s, is_lost=False) from error
                 if self._session.is_broken:
                     raise BackendUnavailableError(
                         f"the connection to {self._pool.location} broke, and the snapshot with it: take another"

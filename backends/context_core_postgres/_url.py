@@ -18,18 +18,23 @@ OWN_OPTIONS: Final = (
     "pool_max",
     "pool_timeout",
     "busy_timeout",
+    "call_timeout",
     "prepare_threshold",
     "read_only",
 )
 _PARTS: Final = frozenset({"user", "password", "dbname"})
 """libpq's names for what the URL says before its options."""
 _BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
+_CONNECT_TIMEOUT_S: Final = 10.0
+"""A host that does not answer is given up in this time, and the next one of the URL is tried."""
+SHORTEST_CALL_S: Final = 0.1
+"""psycopg looks up from its waiting as often as that."""
+_LOCKS_SHARE: Final = 0.9
+"""Which part of a call's time a lock may be waited for, so that the server is the one that ends it: nothing is unknown."""
 _LONGEST_WAIT_S: Final = 86_400
 _MOST_SESSIONS: Final = 1_000
 _DEFAULTS: Final[Mapping[str, str]] = {
     "application_name": "context-core",
-    # A host that does not answer is given up in this time, and the next one of the URL is tried.
-    "connect_timeout": "10",
     # A server that vanished without a word is noticed within half a minute, not after hours.
     "keepalives_idle": "10",
     "keepalives_interval": "5",
@@ -45,6 +50,7 @@ class Address:
     options: Options
     schema: str | None
     busy_timeout_s: float
+    call_timeout_s: float
     read_only: bool
 
 
@@ -62,13 +68,19 @@ def address_of(url: BackendURL) -> Address:
     busy_timeout_s = (
         None if given.get("busy_timeout") == "none" else seconds("busy_timeout", given.get("busy_timeout", 30))
     )
+    call_timeout_s = seconds("call_timeout", given.get("call_timeout", 60), least=SHORTEST_CALL_S)
     parameters = dict(_DEFAULTS) | {name: value for name, value in given.items() if name not in OWN_OPTIONS}
     host, port = _host_and_port(url)
     parts = {"host": host, "port": port, "user": url.username, "password": url.password, "dbname": url.path}
     parameters |= {name: value for name, value in parts.items() if value}
+    if "connect_timeout" not in parameters:
+        # Each host gets its share of a call, so that a silent one does not use up the time of the next.
+        hosts = parameters.get("host", "").count(",") + 1
+        parameters["connect_timeout"] = str(max(1, round(min(_CONNECT_TIMEOUT_S, call_timeout_s / hosts))))
     if busy_timeout_s is not None:
         # As part of the connection, so that no statement need set it: a lock is waited for no longer than that.
-        timeout = f"-c lock_timeout={round(busy_timeout_s * 1000) or 1}"
+        longest_s = min(busy_timeout_s, call_timeout_s * _LOCKS_SHARE)
+        timeout = f"-c lock_timeout={round(longest_s * 1000) or 1}"
         parameters["options"] = f"{timeout} {parameters.get('options', '')}".strip()
     pool_max = count("pool_max", given.get("pool_max", 10), least=1)
     pool_min = count("pool_min", given.get("pool_min", 1), least=0)
@@ -87,6 +99,7 @@ def address_of(url: BackendURL) -> Address:
         ),
         schema=schema_name(given.get("schema")),
         busy_timeout_s=busy_timeout_s if busy_timeout_s is not None else 30.0,
+        call_timeout_s=call_timeout_s,
         read_only=choice("read_only", given.get("read_only", "false"), _BOOLEANS),
     )
 
@@ -135,12 +148,12 @@ def count(name: str, value: Any, *, least: int) -> int:
     return number
 
 
-def seconds(name: str, value: Any) -> float:
+def seconds(name: str, value: Any, *, least: float = 0.0) -> float:
     """Return a time in seconds, or refuse it."""
     try:
         time_s = float(value)
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"{name} must be a number of seconds, not {value!r:.40}") from error
-    if not 0 <= time_s <= _LONGEST_WAIT_S:
-        raise ConfigurationError(f"{name} must be between 0 and {_LONGEST_WAIT_S} seconds, not {value!r:.40}")
+    if not least <= time_s <= _LONGEST_WAIT_S:
+        raise ConfigurationError(f"{name} must be between {least:g} and {_LONGEST_WAIT_S} seconds, not {value!r:.40}")
     return time_s

@@ -20,8 +20,8 @@ pytest.register_assert_rewrite(
 )
 
 from context_core_conformance.contract import BackendContract  # noqa: E402
-from context_core_conformance.doors import OlderStore, SideDoors  # noqa: E402
+from context_core_conformance.doors import OlderStore, SideDoors, SilentPeer  # noqa: E402
 from context_core_conformance.promises import PROMISES, Promise, promise  # noqa: E402
 from context_core_conformance.subject import Subject  # noqa: E402
 
-__all__ = ["PROMISES", "BackendContract", "OlderStore", "Promise", "SideDoors", "Subject", "promise"]
+__all__ = ["PROMISES", "BackendContract", "OlderStore", "Promise", "SideDoors", "SilentPeer", "Subject", "promise"]

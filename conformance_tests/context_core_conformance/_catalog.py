@@ -105,6 +105,7 @@ SENTENCES: Final[dict[str, dict[str, str]]] = {
         "CO09": "10,000 operations leak no connection, thread or file handle.",
         "CO10": "Any exception or KeyboardInterrupt inside a transaction rolls it back and leaves the store usable; a waiter interrupted while others commit its save gets OutcomeUnknownError.",
         "CO11": "Pool exhaustion gives a typed timeout in the declared time.",
+        "CO12": "A peer that stops answering without closing the connection ends a call with a typed error in the declared time.",
     },
     "crash": {
         "CR01": "SIGKILL at any moment of save or batch: reopened, the store shows the old state or the new, never half.",

@@ -40,6 +40,7 @@ from context_core_conformance.laws.read_only import ReadOnlyLaws
 from context_core_conformance.laws.restore import RestoreLaws
 from context_core_conformance.laws.retention import RetentionLaws
 from context_core_conformance.laws.roundtrip import RoundtripLaws
+from context_core_conformance.laws.silent_peers import SilentPeerLaws
 from context_core_conformance.laws.stateful import StatefulLaws
 from context_core_conformance.laws.storage import StorageLaws
 from context_core_conformance.laws.time import TimeLaws
@@ -66,6 +67,7 @@ class BackendContract(
     CrashLaws,
     InterruptLaws,
     LostReplyLaws,
+    SilentPeerLaws,
     EnduranceLaws,
     ErrorLaws,
     LifecycleLaws,

@@ -1,6 +1,6 @@
 """Side doors: what a test class may tell beyond the address of a store, for laws that need more than the public API."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -22,6 +22,20 @@ class OlderStore:
     name: str
     url: str
     contents: Mapping[str, Sequence[WorkflowContext]]
+
+
+@attrs.frozen(kw_only=True)
+class SilentPeer:
+    """A way to a store whose peer can fall silent.
+
+    Attributes:
+        url: Opens the store so that each call ends within the time that the law named.
+        silenced: A block during which the peer keeps its connections open and answers nothing, to new connections
+            neither. Connections of before need not work again after it.
+    """
+
+    url: str
+    silenced: Callable[[], AbstractContextManager[object]]
 
 
 class SideDoors:
@@ -64,6 +78,14 @@ class SideDoors:
     def impatient_url(self, url: str, wait_s: float) -> str | None:
         """*url* with the option by which calls wait at most *wait_s* seconds for others (CO11)."""
         del url, wait_s
+        return None
+
+    def silent_peer(self, url: str, limit_s: float) -> AbstractContextManager[SilentPeer] | None:
+        """A way to the store at *url* whose peer can fall silent, and whose calls end within *limit_s* seconds (CO12).
+
+        A proxy that swallows what passes, or a server whose processes are stopped. A driver without a peer has none.
+        """
+        del url, limit_s
         return None
 
     def reads_everything(self, plan: str) -> bool | None:

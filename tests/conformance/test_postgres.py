@@ -1,17 +1,22 @@
 """The PostgreSQL backend keeps the contract."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 import psycopg
 import pytest
 from builtin_doors import unpacked
 from postgres_server import Database
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
+from silent_proxy import SilentProxy
 
 from context_core import ContextPersistence
-from context_core_conformance import BackendContract
+from context_core_conformance import BackendContract, SilentPeer
 
 
 class TestPostgres(BackendContract):
@@ -63,6 +68,19 @@ class TestPostgres(BackendContract):
                 WHERE table_schema = %s ORDER BY 1, ordinal_position""",
                 (url.partition("schema=")[2],),
             ).fetchall()
+
+    @contextmanager
+    def silent_peer(self, url: str, limit_s: float) -> Iterator[SilentPeer]:
+        """A proxy in front of the server."""
+        server = conninfo_to_dict(self.server.conninfo)
+        host, port = str(server["host"]), int(server.get("port") or 5432)
+        address = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else (host, port)
+        # Below the system's folder, since the paths of sockets must be short.
+        with TemporaryDirectory(prefix="silent-") as folder, SilentProxy(Path(folder), address) as proxy:
+            options = f"host={quote(folder, safe='')}&port=5432&call_timeout={limit_s}"
+            schema = url.partition("schema=")[2]
+            login = f"{server.get('user', 'postgres')}@/{server.get('dbname', 'postgres')}"
+            yield SilentPeer(url=f"postgresql://{login}?schema={schema}&{options}", silenced=proxy.silenced)
 
     def dispose(self, url: str) -> None:
         self.server.drop(url.partition("schema=")[2])

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -147,15 +148,28 @@ class Server:
         self.stop()
         self.start()
 
-    def kill(self) -> None:
-        """Kill the server and all its processes, as the kernel does when memory is short."""
+    def _stopped_master(self) -> list[int]:
+        """Stop the first process of the server; return it and its children, of which there will be no more."""
         master = int((self.data / "postmaster.pid").read_text().split()[0])
         os.kill(master, signal.SIGSTOP)
         while Path(f"/proc/{master}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-            pass  # a moment, after which it makes no more children
-        children = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+            pass  # a moment
+        return [master, *map(int, Path(f"/proc/{master}/task/{master}/children").read_text().split())]
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Have no process of the server run as long as the block lasts; their sockets stay open."""
+        processes = self._stopped_master()
+        try:
+            _signal(processes, signal.SIGSTOP)
+            yield
+        finally:
+            _signal(processes, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kill the server and all its processes, as the kernel does when memory is short."""
         ends = []
-        for pid in (master, *map(int, children)):
+        for pid in self._stopped_master():
             with contextlib.suppress(ProcessLookupError):
                 ends.append(os.pidfd_open(pid))
                 os.kill(pid, signal.SIGKILL)
@@ -202,6 +216,12 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.discard()
+
+
+def _signal(processes: list[int], number: signal.Signals) -> None:
+    for pid in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _folder() -> Path:
