@@ -10,7 +10,7 @@ from typing import ClassVar, Final, Self
 import pluggy
 
 from context_core.errors import UnsupportedOperationError
-from context_core.maintenance import BackupRequest, PruneRequest, PruneResult, VerifyReport
+from context_core.maintenance import BackupRequest, PruneRequest, PruneResult, RehashRequest, VerifyReport
 from context_core.model import utc_now
 from context_core.records import (
     BackendDescription,
@@ -78,6 +78,9 @@ class ContextBackend(abc.ABC):
 
         Looks, in this order and inside the transaction, at the size of the document, at the idempotency key (ID01, ID02), at `must_exist`, and at
         `expected_version`, where 0 means that the workflow must not exist (CA02); a deleted workflow does not exist.
+
+        A key that is known in its workflow makes a replay where `IdempotencyKey.stands_for` says that it stands for the
+        version which has it, and a conflict otherwise. The hash is kept beside the key, None too.
 
         Raises:
             IdempotencyConflictError: The key stands for other content.
@@ -187,6 +190,13 @@ class ContextBackend(abc.ABC):
         Opening a store does as much of this as it needs; what may take long is left to this call.
         """
         raise self._unsupported("migrate")
+
+    def rehash(self, request: RehashRequest) -> None:
+        """Replace the hashes that are kept beside idempotency keys, in one transaction. By capability MIGRATE.
+
+        Nothing else of a version changes. A hash that is kept already costs no write.
+        """
+        raise self._unsupported("rehash")
 
     def _unsupported(self, operation: str) -> UnsupportedOperationError:
         return UnsupportedOperationError(operation=operation, backend=self.describe().name)

@@ -41,6 +41,22 @@ class PrunedRange:
     last: int
 
 
+@attrs.frozen(kw_only=True)
+class KeptHash:
+    """What is to be kept beside the idempotency key of a version: 32 bytes, or None."""
+
+    workflow_id: str
+    version: int
+    content_hash: bytes | None
+
+
+@attrs.frozen(kw_only=True)
+class RehashRequest:
+    """Keep these hashes instead of those that are kept now; what has no key, or is gone, is passed over."""
+
+    hashes: Sequence[KeptHash]
+
+
 def in_batches(ranges: Iterable[PrunedRange], size: int) -> Iterator[list[PrunedRange]]:
     """Cut ranges into lists of at most *size* versions, oldest versions first, so that histories stay contiguous.
 

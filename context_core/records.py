@@ -120,11 +120,23 @@ class ContextRecord:
 class IdempotencyKey:
     """A key that makes one save safe to retry, with a hash of what it saves. Unique within its workflow.
 
-    The key is text of 1 to 255 characters without NUL, the hash 32 bytes.
+    Attributes:
+        key: Text of 1 to 255 characters without NUL.
+        content_hash: 32 bytes, to be kept beside the key; None where nothing may be kept that tells of the content.
+        same_as: A version that the core has found to hold this very content.
     """
 
     key: str
-    content_hash: bytes
+    content_hash: bytes | None
+    same_as: int | None = None
+
+    def stands_for(self, version: int, content_hash: bytes | None) -> bool:
+        """Tell whether this save repeats *version*, which has this key and was kept with *content_hash*.
+
+        Every driver asks this, where the key is known already. A hash that is absent equals none: then the answer is no
+        until the core, having met the conflict, has compared the contents.
+        """
+        return self.same_as == version or (content_hash is not None and content_hash == self.content_hash)
 
 
 @attrs.frozen(kw_only=True)

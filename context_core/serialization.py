@@ -13,9 +13,11 @@ from context_core.errors import (
     ConfigurationError,
     CorruptDocumentError,
     InvalidContextError,
+    PersistenceError,
     UnserializableValueError,
     UnsupportedSchemaError,
 )
+from context_core.idempotency import content_of, idempotency_key
 from context_core.model import WorkflowContext, rebuild
 from context_core.records import ContextRecord, IdempotencyKey, StoredDocument
 
@@ -81,11 +83,17 @@ class ContextSerializer(Generic[C]):
         if codec is not None and not isinstance(codec, DocumentCodec):
             raise ConfigurationError(f"document_codec must have encode and decode, as DocumentCodec: {codec!r:.80}")
         self._codec = codec
+        self._secret = _secret_of(codec)
 
     @property
     def is_opaque(self) -> bool:
         """Whether the backend sees documents that it cannot look into."""
         return self._codec is not None
+
+    @property
+    def keeps_hashes(self) -> bool:
+        """Whether a hash may be kept beside an idempotency key: without a codec, or under the codec's secret."""
+        return self._codec is None or self._secret is not None
 
     def to_record(self, context: WorkflowContext) -> ContextRecord:
         """Return what is stored of *context*; it is not changed (RT12).
@@ -126,6 +134,19 @@ class ContextSerializer(Generic[C]):
         save_id = os.urandom(SAVE_ID_BYTES)
         document = self._codec.encode(record.workflow_id, save_id, record.document)
         return attrs.evolve(record, document=document, save_id=save_id)
+
+    def idempotency_key(self, key: str, record: ContextRecord) -> IdempotencyKey:
+        """Pair *key* with a hash of what the plain *record* holds, or with none where only the codec's secret would do."""
+        if self.keeps_hashes:
+            return idempotency_key(key, record, self._secret)
+        return IdempotencyKey(key=key, content_hash=None)
+
+    def content_of(self, stored: StoredDocument) -> bytes | None:
+        """Return what a stored document holds as content (`context_core.idempotency`); None where it cannot be read."""
+        try:
+            return content_of(self.to_record(self.to_context(stored)).document)
+        except PersistenceError:
+            return None
 
     def open(self, stored: StoredDocument) -> bytes:
         """Return the plain document of *stored*.
@@ -178,11 +199,11 @@ class ContextSerializer(Generic[C]):
         return fields
 
 
-def idempotency_key(key: str, record: ContextRecord) -> IdempotencyKey:
-    """Pair *key* with a hash of the content it stands for, so that its use for other content is noticed (ID02)."""
-    import hashlib  # noqa: PLC0415  # it loads OpenSSL
-
-    return IdempotencyKey(key=key, content_hash=hashlib.sha256(record.document).digest())
+def _secret_of(codec: DocumentCodec | None) -> bytes | None:
+    secret = getattr(codec, "idempotency_secret", None)
+    if secret is not None and (type(secret) is not bytes or not secret):
+        raise ConfigurationError("idempotency_secret of a document codec must be bytes, 32 random ones for example")
+    return secret
 
 
 def _check_unknown(context: WorkflowContext) -> None:

@@ -173,7 +173,7 @@ def _has_key(version: Version, key: str) -> bool:
 
 
 def _replay(known: Version, key: IdempotencyKey) -> SavedVersion:
-    header = known.header
-    if known.idempotency != key:
+    header, kept = known.header, known.idempotency
+    if kept is None or not key.stands_for(header.version, kept.content_hash):
         raise IdempotencyConflictError(workflow_id=header.workflow_id, key=key.key, version=header.version)
     return SavedVersion(version=header.version, saved_at=header.saved_at, is_replay=True)

@@ -5,7 +5,7 @@ from typing import Any, Final, Self
 from psycopg_pool import ConnectionPool
 
 from context_core.hookspecs import ContextBackend
-from context_core.maintenance import PruneRequest, PruneResult, VerifyReport, in_batches
+from context_core.maintenance import PruneRequest, PruneResult, RehashRequest, VerifyReport, in_batches
 from context_core.model import utc_now
 from context_core.records import (
     BackendDescription,
@@ -188,6 +188,10 @@ class PostgresBackend(ContextBackend):
         while place is not None:
             place = self._connections.write(_repacking.repack, place, is_repeatable=True, is_long=True)
         return self._schema_version
+
+    def rehash(self, request: RehashRequest) -> None:
+        """One transaction."""
+        self._connections.write(_repacking.rehash, request.hashes, is_repeatable=True)
 
     def describe(self) -> BackendDescription:
         """Say what this driver can do, and where the database is."""

@@ -39,7 +39,7 @@ class KnownKey:
 
     version: int
     saved_at: datetime
-    content_hash: bytes
+    content_hash: bytes | None
 
 
 @attrs.define
@@ -132,7 +132,7 @@ class Ledger:
         standing = self.standings[record.workflow_id]
         known = standing.keys.get(key.key) if key is not None else None
         if key is not None and known is not None:
-            if known.content_hash != key.content_hash:
+            if not key.stands_for(known.version, known.content_hash):
                 raise IdempotencyConflictError(workflow_id=record.workflow_id, key=key.key, version=known.version)
             return SavedVersion(version=known.version, saved_at=known.saved_at, is_replay=True)
         if request.must_exist and not standing.exists:

@@ -3,13 +3,13 @@
 Both hold the locks of the heads, so that nobody saves, prunes or deletes meanwhile; readers go on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
 from context_core.history_codec import BLOCK, base_of, pack_version
-from context_core.maintenance import PrunedRange
+from context_core.maintenance import KeptHash, PrunedRange
 from context_core_postgres._packing import BASES, STORED_COLUMNS, Base, plain
 from context_core_postgres._session import Session
 from context_core_postgres._write import ALLOW_CHANGING, BEGIN, COMMIT
@@ -36,6 +36,17 @@ _RAISE_OLDEST: Final = """
 _REPACK: Final = """
     UPDATE our.workflow_context_versions SET base_version = %s::bigint, document = %b
     WHERE workflow_id = %s AND version = %s::bigint"""
+_HAVE_OTHERS: Final = """
+    SELECT stored.workflow_id, stored.version FROM our.workflow_context_versions AS stored
+    JOIN unnest(%s::text[], %s::bigint[], %s::bytea[]) AS kept (workflow_id, version, content_hash)
+        ON stored.workflow_id = kept.workflow_id AND stored.version = kept.version
+    WHERE stored.idempotency_key IS NOT NULL AND stored.content_hash IS DISTINCT FROM kept.content_hash"""
+_SWITCH_OFF: Final = """
+    ALTER TABLE our.workflow_context_versions DISABLE TRIGGER workflow_context_versions_no_change"""
+_SWITCH_ON: Final = """
+    ALTER TABLE our.workflow_context_versions ENABLE TRIGGER workflow_context_versions_no_change"""
+_KEEP: Final = """
+    UPDATE our.workflow_context_versions SET content_hash = %s::bytea WHERE workflow_id = %s AND version = %s::bigint"""
 _AS_THEY_ARE: Final = """
     SELECT workflow_id, version FROM our.workflow_context_versions
     WHERE (workflow_id, version) > (%s, %s::bigint) AND base_version IS NULL AND save_id IS NULL
@@ -103,6 +114,33 @@ def repack(session: Session, after: tuple[str, int]) -> tuple[str, int] | None:
         session.has_sent_commit = True
         session.execute(COMMIT)
     return found[-1] if len(found) == REPACKED_AT_ONCE else None
+
+
+def rehash(session: Session, hashes: Sequence[KeptHash]) -> None:
+    """Replace the hashes that are kept beside idempotency keys, in one transaction.
+
+    The trigger that refuses every change of a version is switched off meanwhile. That locks the table for writers, so it
+    is done only where a hash is another one.
+    """
+    ids, versions = [kept.workflow_id for kept in hashes], [kept.version for kept in hashes]
+    found = session.execute(_HAVE_OTHERS, (ids, versions, [kept.content_hash for kept in hashes])).fetchall()
+    others = {(workflow_id, version) for workflow_id, version in found}
+    if not others:
+        return
+    with session.pipeline():
+        session.execute(BEGIN)
+        session.execute(_SWITCH_OFF)
+        session.execute_many(
+            _KEEP,
+            [
+                (kept.content_hash, kept.workflow_id, kept.version)
+                for kept in hashes
+                if (kept.workflow_id, kept.version) in others
+            ],
+        )
+        session.execute(_SWITCH_ON)
+        session.has_sent_commit = True
+        session.execute(COMMIT)
 
 
 def _documents(session: Session, rows: list[tuple[Any, ...]]) -> dict[tuple[str, int], Base]:

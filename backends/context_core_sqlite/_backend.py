@@ -11,7 +11,7 @@ from typing import Final, Self, TypeVar
 
 from context_core.errors import BackendUnavailableError, ConfigurationError, ForeignDatabaseError
 from context_core.hookspecs import ContextBackend
-from context_core.maintenance import BackupRequest, PruneRequest, PruneResult, VerifyReport, in_batches
+from context_core.maintenance import BackupRequest, PruneRequest, PruneResult, RehashRequest, VerifyReport, in_batches
 from context_core.model import utc_now
 from context_core.records import (
     BackendDescription,
@@ -29,7 +29,7 @@ from context_core.records import (
     VersionRequest,
 )
 from context_core.url import BackendURL
-from context_core_sqlite import _maintenance, _read, _schema
+from context_core_sqlite import _maintenance, _read, _rehashing, _schema
 from context_core_sqlite._connection import Connections, Options, connect
 from context_core_sqlite._errors import primary_code, translating
 from context_core_sqlite._read_only import ReadOnlyConnections
@@ -180,6 +180,10 @@ class SqliteBackend(ContextBackend):
         while place is not None:
             place = self._connections.write(self._writer.repack, place)
         return self._schema_version
+
+    def rehash(self, request: RehashRequest) -> None:
+        """One transaction."""
+        self._connections.write(_rehashing.rehash, request.hashes)
 
     def describe(self) -> BackendDescription:
         """Say what this driver can do, and where the file lies."""

@@ -243,8 +243,8 @@ def _check_expected(head: _Head, expected: int | None) -> None:
         raise VersionConflictError(workflow_id=head.workflow_id, expected=expected, actual=head.actual)
 
 
-def _version_of_key(connection: sqlite3.Connection, workflow_id: str, key: str) -> tuple[int, str, bytes] | None:
-    found: tuple[int, str, bytes] | None = connection.execute(_VERSION_OF_KEY, (workflow_id, key)).fetchone()
+def _version_of_key(connection: sqlite3.Connection, workflow_id: str, key: str) -> tuple[int, str, bytes | None] | None:
+    found: tuple[int, str, bytes | None] | None = connection.execute(_VERSION_OF_KEY, (workflow_id, key)).fetchone()
     return found
 
 
@@ -253,6 +253,6 @@ def _replay(connection: sqlite3.Connection, workflow_id: str, key: IdempotencyKe
     if row is None:
         return None
     version, saved_at, content_hash = row
-    if content_hash != key.content_hash:
+    if not key.stands_for(version, content_hash):
         raise IdempotencyConflictError(workflow_id=workflow_id, key=key.key, version=version)
     return SavedVersion(version=version, saved_at=datetime.fromisoformat(saved_at), is_replay=True)

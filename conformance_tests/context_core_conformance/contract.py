@@ -21,6 +21,7 @@ from context_core_conformance.laws.error import ErrorLaws
 from context_core_conformance.laws.history import HistoryLaws
 from context_core_conformance.laws.hooks import HookLaws
 from context_core_conformance.laws.idem import IdempotencyLaws
+from context_core_conformance.laws.idem_content import IdempotencyContentLaws
 from context_core_conformance.laws.interrupts import InterruptLaws
 from context_core_conformance.laws.lifecycle import LifecycleLaws
 from context_core_conformance.laws.linear import LinearLaws
@@ -55,6 +56,7 @@ class BackendContract(
     VersionLaws,
     CasLaws,
     IdempotencyLaws,
+    IdempotencyContentLaws,
     DeleteLaws,
     BatchLaws,
     QueryLaws,

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from context_core import ContextBackend
+from context_core.idempotency import idempotency_key
 from context_core.records import (
     Origin,
     QueryRequest,
@@ -12,7 +13,6 @@ from context_core.records import (
     Tombstone,
     Want,
 )
-from context_core.serialization import idempotency_key
 from context_core_conformance.samples import EPOCH, a_context
 from context_core_conformance.verbs import Contents, everything, record_of
 

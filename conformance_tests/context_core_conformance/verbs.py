@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeAlias, TypeVar
 
 from context_core import ContextBackend, ContextPersistence, VersionHeader, WorkflowContext
+from context_core.idempotency import idempotency_key
 from context_core.records import (
     BatchRequest,
     ContextRecord,
@@ -16,7 +17,7 @@ from context_core.records import (
     VersionRequest,
     Want,
 )
-from context_core.serialization import ContextSerializer, idempotency_key
+from context_core.serialization import ContextSerializer
 from context_core_conformance.samples import a_context
 
 Store: TypeAlias = ContextPersistence[Any]

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
@@ -21,7 +21,15 @@ from context_core.errors import (
     UnsupportedSchemaError,
 )
 from context_core.hookspecs import ContextBackend
-from context_core.maintenance import BackupRequest, Damage, PruneRequest, PruneResult, VerifyReport
+from context_core.maintenance import (
+    BackupRequest,
+    Damage,
+    KeptHash,
+    PruneRequest,
+    PruneResult,
+    RehashRequest,
+    VerifyReport,
+)
 from context_core.plugins import BoundVerbs
 from context_core.records import (
     BatchRequest,
@@ -39,7 +47,6 @@ from context_core.records import (
     VersionRequest,
     Want,
 )
-from context_core.serialization import idempotency_key
 from context_core.transfer import ExportedVersion, normal_form, read_lines, write_lines
 
 PAGE_SIZE: Final = 200
@@ -119,10 +126,33 @@ class Upkeep(OpenedStore[C]):
         Opening a store does as much of this as it needs; this does what may take long, in bounded transactions, while
         others read and write. It may be killed and run again.
 
+        On a store with a document codec the hashes that are kept beside idempotency keys are made anew with the codec's
+        secret, or removed where it gives none: older code kept hashes by which contents could be guessed.
+
         Raises:
             UnsupportedOperationError: The backend does not declare MIGRATE.
         """
-        return self._backend.migrate()
+        version = self._backend.migrate()
+        if self._serializer.is_opaque and Capability.IDEMPOTENCY in self._backend.describe().capabilities:
+            self._rehash()
+        return version
+
+    def _rehash(self) -> None:
+        for workflow_id in _ids(self._backend):
+            # The newest first: what is saved or pruned meanwhile moves no row behind those that were looked at.
+            for page in _history(self._backend, workflow_id, Want.HEADERS, newest_first=True):
+                hashes = [self._kept_hash(header) for header in page.headers if header.idempotency_key is not None]
+                if hashes:
+                    self._backend.rehash(RehashRequest(hashes=hashes))
+
+    def _kept_hash(self, header: VersionHeader) -> KeptHash:
+        content_hash = None
+        if self._serializer.keeps_hashes:
+            with suppress(CorruptDocumentError):  # of what cannot be read nothing is kept
+                for stored in self._backend.load(LoadRequest((header.workflow_id,), header.version)):
+                    record = _record(header, self._serializer.open(stored))
+                    content_hash = self._serializer.idempotency_key(header.idempotency_key or "", record).content_hash
+        return KeptHash(workflow_id=header.workflow_id, version=header.version, content_hash=content_hash)
 
     def backup(self, target: str | PathLike[str]) -> None:
         """Copy the live store to a new file, as it is at one moment; writers go on (MO02).
@@ -207,26 +237,14 @@ class Upkeep(OpenedStore[C]):
 
     def _restoring_version(self, item: ExportedVersion) -> RestoreRequest:
         header = item.header
-        record = ContextRecord(
-            workflow_id=header.workflow_id,
-            epic_num=header.epic_num,
-            story_num=header.story_num,
-            feature=header.feature,
-            workflow_name=header.workflow_name,
-            current_phase=header.current_phase,
-            status=header.status,
-            created_at=header.created_at,
-            updated_at=header.updated_at,
-            tags=header.tags,
-            document=item.document,
-        )
+        record = _record(header, item.document)
         key = header.idempotency_key
         return RestoreRequest(
             record=self._serializer.seal(record),
             version=header.version,
             saved_at=header.saved_at,
             workflow_created_at=item.workflow_created_at,
-            idempotency=None if key is None else idempotency_key(key, record),
+            idempotency=None if key is None else self._serializer.idempotency_key(key, record),
             origin=header.origin,
         )
 
@@ -256,6 +274,22 @@ class Upkeep(OpenedStore[C]):
         except UnsupportedSchemaError as error:
             return f"its schema {error.schema!r:.20} is not one that this code reads"
         return None
+
+
+def _record(header: VersionHeader, document: bytes) -> ContextRecord:
+    return ContextRecord(
+        workflow_id=header.workflow_id,
+        epic_num=header.epic_num,
+        story_num=header.story_num,
+        feature=header.feature,
+        workflow_name=header.workflow_name,
+        current_phase=header.current_phase,
+        status=header.status,
+        created_at=header.created_at,
+        updated_at=header.updated_at,
+        tags=header.tags,
+        document=document,
+    )
 
 
 def _restoring_tombstone(tombstone: Tombstone) -> RestoreTombstoneRequest:
@@ -325,10 +359,12 @@ def _documents(view: Reader, workflow_id: str, limit: int, offset: int) -> Seque
     return view.version(VersionRequest(of=workflow_id, want=Want.DOCUMENTS, limit=limit, offset=offset)).documents
 
 
-def _history(view: Reader, workflow_id: str, want: Want) -> Iterator[Selection]:
-    """A workflow's versions, oldest first, a page at a time."""
+def _history(view: Reader, workflow_id: str, want: Want, *, newest_first: bool = False) -> Iterator[Selection]:
+    """A workflow's versions, oldest first unless asked otherwise, a page at a time."""
     for offset in itertools.count(0, PAGE_SIZE):
-        page = view.version(VersionRequest(of=workflow_id, want=want, limit=PAGE_SIZE, offset=offset))
+        page = view.version(
+            VersionRequest(of=workflow_id, want=want, limit=PAGE_SIZE, offset=offset, newest_first=newest_first)
+        )
         yield page
         if page.count < PAGE_SIZE:
             return

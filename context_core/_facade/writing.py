@@ -8,7 +8,7 @@ import attrs
 
 from context_core._facade.arguments import check_id, check_key, check_version, check_wanted
 from context_core._facade.opening import C
-from context_core._facade.reading import Reading
+from context_core._facade.retrying import Retrying
 from context_core.errors import ContextExistsError, InvalidQueryError, VersionConflictError
 from context_core.model import WorkflowContext
 from context_core.records import (
@@ -21,7 +21,6 @@ from context_core.records import (
     SavedVersion,
     SaveRequest,
 )
-from context_core.serialization import idempotency_key as paired_key
 
 
 @attrs.frozen
@@ -46,7 +45,7 @@ BatchOperation: TypeAlias = Save | Delete
 _LAST_BUT_ONE: Final = datetime.max.replace(tzinfo=UTC) - datetime.resolution
 
 
-class Writing(Reading[C]):
+class Writing(Retrying[C]):
     """The writing verbs."""
 
     def save_context(
@@ -58,7 +57,8 @@ class Writing(Reading[C]):
             context: What to store; its own `version` is ignored.
             expected_version: Save only if the newest version is still this one (`context.version` of a loaded
                 context); 0 saves only what does not exist yet. By default the last writer wins.
-            idempotency_key: Makes a retry safe: the same key with the same content returns the first version.
+            idempotency_key: Makes a retry safe: the same key with the same content returns the first version. The times
+                that the library sets itself are no content: `created_at`, `updated_at`, and those of `phase_history`.
 
         Raises:
             VersionConflictError: The newest version is not *expected_version*; nothing was written.
@@ -67,7 +67,7 @@ class Writing(Reading[C]):
             BackendUnavailableError: The store cannot be reached; try again.
             OutcomeUnknownError: The reply was lost; retry with the same key.
         """
-        return self._verbs.save(self._save_request(context, expected_version, idempotency_key)).version
+        return self._save(self._save_request(context, expected_version, idempotency_key)).version
 
     def update_context(
         self, context: WorkflowContext, *, expected_version: int | None = None, idempotency_key: str | None = None
@@ -78,7 +78,7 @@ class Writing(Reading[C]):
             ContextNotFoundError: It does not; nothing was written.
         """
         request = self._save_request(context, expected_version, idempotency_key, must_exist=True)
-        return self._verbs.save(request).version
+        return self._save(request).version
 
     def save_contexts(self, contexts: Iterable[WorkflowContext]) -> list[int]:
         """Store all *contexts* in one transaction, or none of them; return their versions in input order (BA01, BA02).
@@ -167,7 +167,7 @@ class Writing(Reading[C]):
             PersistenceError: As `save_context` and `delete_context`, for whichever operation fails first.
         """
         requests = [self._request_of(operation) for operation in operations]
-        return [_result_of(outcome) for outcome in self._verbs.batch(BatchRequest(operations=requests))]
+        return [_result_of(outcome) for outcome in self._apply(requests)]
 
     def _time_after(self, source: WorkflowContext) -> datetime:
         """The clock's time, or the first moment after *source* was created where the clock is not there yet."""
@@ -199,7 +199,7 @@ class Writing(Reading[C]):
             record=self._serializer.seal(record),
             expected_version=expected_version,
             must_exist=must_exist,
-            idempotency=paired_key(key, record),
+            idempotency=self._serializer.idempotency_key(key, record),
         )
 
 

@@ -18,8 +18,9 @@ from context_core import (
     Upcaster,
     WorkflowContext,
 )
+from context_core.idempotency import idempotency_key
 from context_core.records import StoredDocument
-from context_core.serialization import SCHEMA, ContextSerializer, idempotency_key
+from context_core.serialization import SCHEMA, ContextSerializer
 from context_core_conformance.samples import EPOCH, a_context
 
 LATER = EPOCH + timedelta(seconds=90)

@@ -58,7 +58,7 @@ def _restore(txn: Txn, request: records.RestoreRequest) -> records.Restored:
         fits = request.version == workflow.head + 1 and request.saved_at >= (workflow.last_time or request.saved_at)
     else:
         fits = request.version > workflow.last_version
-    if not fits or _replay(txn, request) is not None:  # no two versions have one key
+    if not fits or _known(txn, request) is not None:  # no two versions have one key
         raise _misfit(workflow, request.version)
     _append(txn, workflow, request, request.version, request.saved_at)
     return records.Restored()
@@ -80,7 +80,7 @@ def _append(txn: Txn, workflow: Workflow, request: _New, version: int, saved_at:
     txn.put(_rows.key(b"h", record.workflow_id, version), _rows.packed(header))
     _rows.put_document(txn, records.StoredDocument(record.workflow_id, version, record.document, record.save_id))
     if name is not None:
-        txn.put(_rows.key(b"k", record.workflow_id, name.key), version.to_bytes(8, "big") + name.content_hash)
+        txn.put(_rows.key(b"k", record.workflow_id, name.key), version.to_bytes(8, "big") + (name.content_hash or b""))
     first = request.workflow_created_at if isinstance(request, records.RestoreRequest) else record.created_at
     created_at = workflow.created_at or first
     _stand(txn, attrs.evolve(workflow, last_version=version, last_time=saved_at, created_at=created_at))
@@ -91,15 +91,21 @@ def _stand(txn: Txn, workflow: Workflow) -> None:
     txn.put(_rows.key(b"w", workflow.workflow_id), _rows.packed(workflow))
 
 
-def _replay(txn: Txn, request: _New) -> records.SavedVersion | None:
-    """The version that the request's idempotency key stands for already."""
-    workflow_id, name = request.record.workflow_id, request.idempotency
-    row = None if name is None else txn.get(_rows.key(b"k", workflow_id, name.key))
-    if name is None or row is None:
+def _known(txn: Txn, request: _New) -> tuple[int, bytes | None] | None:
+    """The version that has the request's idempotency key already, and the hash that was kept with it."""
+    name = request.idempotency
+    row = None if name is None else txn.get(_rows.key(b"k", request.record.workflow_id, name.key))
+    return None if row is None else (int.from_bytes(row[:8], "big"), row[8:] or None)
+
+
+def _replay(txn: Txn, request: records.SaveRequest) -> records.SavedVersion | None:
+    """The version that the request repeats."""
+    workflow_id, name, known = request.record.workflow_id, request.idempotency, _known(txn, request)
+    if name is None or known is None:
         return None
-    version, content_hash = int.from_bytes(row[:8], "big"), row[8:]
+    version, content_hash = known
     header = _rows.get_header(txn, workflow_id, version)
-    if header is None or content_hash != name.content_hash:
+    if header is None or not name.stands_for(version, content_hash):
         raise errors.IdempotencyConflictError(workflow_id=workflow_id, key=name.key, version=version)
     return records.SavedVersion(version=version, saved_at=header.saved_at, is_replay=True)
 

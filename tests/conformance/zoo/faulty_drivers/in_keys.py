@@ -6,7 +6,7 @@ from typing import Any
 import attrs
 
 from context_core import IdempotencyConflictError, VersionConflictError
-from context_core.records import BatchRequest, IdempotencyKey, Outcome, SavedVersion, SaveRequest
+from context_core.records import BatchRequest, IdempotencyKey, Outcome, RestoreRequest, SavedVersion, SaveRequest
 from context_core_memory import MemoryBackend
 from context_core_memory._state import Version
 from faulty_drivers.fault import breaks
@@ -165,3 +165,52 @@ class RetryIsNotToldApart(MemoryBackend):
 
     def save(self, request: SaveRequest) -> SavedVersion:
         return attrs.evolve(super().save(request), is_replay=False)
+
+
+@breaks("ID01", "ID02", "ID04")
+class OnlyHashesCount(MemoryBackend):
+    """A version that the core has compared is a conflict still, unless the hashes are equal."""
+
+    def save(self, request: SaveRequest) -> SavedVersion:
+        key = request.idempotency
+        return super().save(
+            request if key is None else attrs.evolve(request, idempotency=attrs.evolve(key, same_as=None))
+        )
+
+
+@breaks("ID02")
+class NoHashEqualsNone(MemoryBackend):
+    """Two saves of which no hash is kept are taken for the same."""
+
+    def save(self, request: SaveRequest) -> SavedVersion:
+        known = _version_with(self, request)
+        if known is not None and request.idempotency is not None and request.idempotency.content_hash is None:
+            return SavedVersion(version=known.header.version, saved_at=known.header.saved_at, is_replay=True)
+        return super().save(request)
+
+
+@breaks("ID02")
+class SameAsIsNotLookedAt(MemoryBackend):
+    """Any version that the core names is taken for the one that has the key."""
+
+    def save(self, request: SaveRequest) -> SavedVersion:
+        known = _version_with(self, request)
+        if known is not None and request.idempotency is not None and request.idempotency.same_as is not None:
+            return SavedVersion(version=known.header.version, saved_at=known.header.saved_at, is_replay=True)
+        return super().save(request)
+
+
+@breaks("MO01", "ID02")
+class RestoreTellsOfAKeyAsASaveDoes(MemoryBackend):
+    """A restore under a key that another version has is reported as a save's conflict."""
+
+    def batch(self, request: BatchRequest) -> list[Outcome]:
+        for each in request.operations:
+            if isinstance(each, RestoreRequest) and each.idempotency is not None:
+                key = each.idempotency.key
+                for version in state_of(self).versions(each.record.workflow_id):
+                    if version.header.idempotency_key == key:
+                        raise IdempotencyConflictError(
+                            workflow_id=each.record.workflow_id, key=key, version=version.header.version
+                        )
+        return super().batch(request)

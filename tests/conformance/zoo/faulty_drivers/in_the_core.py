@@ -10,8 +10,17 @@ import attrs
 import orjson
 import pytest
 
-from context_core import ContextDiff, ContextPersistence, WorkflowContext, _converter, cursors, plugins, serialization
-from context_core._facade import opening, searching, upkeep, writing
+from context_core import (
+    ContextDiff,
+    ContextPersistence,
+    WorkflowContext,
+    _converter,
+    cursors,
+    idempotency,
+    plugins,
+    serialization,
+)
+from context_core._facade import opening, retrying, searching, upkeep, writing
 from context_core.query import parse_filters
 from context_core.serialization import ContextSerializer
 from context_core_memory import MemoryBackend
@@ -257,3 +266,26 @@ def missing_is_missing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         ContextPersistence, "_refuse_missing", lambda self, workflow_id, *_: refuse(self, workflow_id, None, None)
     )
+
+
+@infects(MemoryBackend, "ID01", "ID03")
+def times_are_content(patch: pytest.MonkeyPatch) -> None:
+    """A context that was built again for a retry is other content, since its times are new."""
+    patch.setattr(idempotency, "_without_times", lambda fields: fields)
+
+
+@infects(MemoryBackend, "ID01", "ID04")
+def what_no_hash_tells_is_a_conflict(patch: pytest.MonkeyPatch) -> None:
+    """A key whose hash is of an older rule, or is not kept, is refused without a look at its version."""
+
+    def refuse(_: Any, operations: Any, error: Exception) -> Any:
+        del operations
+        raise error
+
+    patch.setattr(retrying.Retrying, "_recognised", refuse)
+
+
+@infects(MemoryBackend, "HO04")
+def hashes_let_guesses_be_tried(patch: pytest.MonkeyPatch) -> None:
+    """What is kept beside a key is the plain hash of what the codec hides."""
+    patch.setattr(ContextSerializer, "idempotency_key", lambda _, key, record: idempotency.idempotency_key(key, record))

@@ -1,0 +1,65 @@
+"""What an idempotency key stands for: a hash of the content of a save, without the times that the library sets itself.
+
+Whoever builds the same context again for a retry gets a new `created_at`, a new `updated_at`, and new times and durations
+in `phase_history`. All else is content, whatever the order of the keys of objects.
+"""
+
+from typing import Any, Final
+
+import orjson
+
+from context_core._converter import decode
+from context_core.records import ContextRecord, IdempotencyKey
+
+__all__ = ["content_of", "idempotency_key"]
+
+_TIMES: Final = ("created_at", "updated_at")
+_TIMES_OF_A_PHASE: Final = ("timestamp", "duration")
+
+
+def idempotency_key(key: str, record: ContextRecord, secret: bytes | None = None) -> IdempotencyKey:
+    """Pair *key* with a hash of what it stands for, so that its use for other content is noticed (ID02).
+
+    Args:
+        key: The caller's key.
+        record: What is saved, with its plain document.
+        secret: What the hash is keyed with (HMAC-SHA-256), together with *key*; None for the plain SHA-256 of a store
+            whose documents are plain too.
+    """
+    content = content_of(record.document)
+    # Both load OpenSSL.
+    if secret is None:
+        import hashlib  # noqa: PLC0415
+
+        return IdempotencyKey(key=key, content_hash=hashlib.sha256(content).digest())
+    import hmac  # noqa: PLC0415
+
+    # A key holds no NUL, so that no other key and content make the same message.
+    return IdempotencyKey(key=key, content_hash=hmac.digest(secret, key.encode() + b"\0" + content, "sha256"))
+
+
+def content_of(document: bytes) -> bytes:
+    """Return what of a plain *document* counts as content, in one form: equal contents give equal bytes.
+
+    A document that is no JSON object counts as it is.
+    """
+    try:
+        fields = decode(document)
+        return orjson.dumps(_without_times(fields), option=orjson.OPT_SORT_KEYS)
+    except (ValueError, TypeError):  # TypeError: no object, or nested deeper than is written
+        return document
+
+
+def _without_times(fields: Any) -> dict[str, Any]:
+    if type(fields) is not dict:
+        raise TypeError(type(fields))
+    content = {name: value for name, value in fields.items() if name not in _TIMES}
+    history = content.get("phase_history")
+    if type(history) is list:
+        content["phase_history"] = [
+            {name: value for name, value in left.items() if name not in _TIMES_OF_A_PHASE}
+            if type(left) is dict
+            else left
+            for left in history
+        ]
+    return content
