@@ -124,6 +124,7 @@ SENTENCES: Final[dict[str, dict[str, str]]] = {
         "ER06": "Reopen sees everything. Read-only mode writes and creates nothing.",
         "ER07": "A URL with a password full of metacharacters works; the password is in no repr, log or error.",
         "ER08": "A driver states its capabilities and limits; one declared passes, one not declared refuses.",
+        "ER09": "Installing or importing the package changes nothing in anybody's test run, logging or warnings.",
     },
     "time": {
         "TI01": "Stored timestamps are aware UTC at microseconds, read from an injected clock.",

@@ -32,6 +32,7 @@ from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
 from context_core_conformance.laws.page import PageLaws
 from context_core_conformance.laws.page_headers import HeaderPageLaws
+from context_core_conformance.laws.process_settings import ProcessSettingsLaws
 from context_core_conformance.laws.query import QueryLaws
 from context_core_conformance.laws.query_generated import QueryGeneratedLaws
 from context_core_conformance.laws.query_order import QueryOrderLaws
@@ -73,6 +74,7 @@ class BackendContract(
     EnduranceLaws,
     ErrorLaws,
     LifecycleLaws,
+    ProcessSettingsLaws,
     ReadOnlyLaws,
     CapabilityLaws,
     PageLaws,

@@ -1,86 +1,98 @@
-"""The pytest plugin of the suite: it takes the address of a backend, and failures name the promise that was broken."""
+"""The pytest plugin that every pytest run loads where context-core is installed (ER09).
+
+It names the options and markers of the suite, and imports nothing of it: no hypothesis, no context_core. The suite
+takes part in a run once the run asks for it: by one of the options, or by a test class that is a `BackendContract`.
+"""
 
 import argparse
-import os
-from collections.abc import Generator
+import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import pytest
-from hypothesis import Phase, settings
 
-from context_core import ConfigurationError
-from context_core_conformance import sealing, selection, test_backend
-from context_core_conformance.promises import PROMISES
-from context_core_conformance.redaction import Redactor
-from context_core_conformance.report.events import EventWriter
-from context_core_conformance.report.marks import promises_of
-from context_core_conformance.report.recording import Recorder
-from context_core_conformance.url_template import PLACEHOLDERS, UrlTemplate
+from context_core_conformance import options
 
-OPTION: Final = "--context-backend"
-EVENTS_OPTION: Final = "--context-events"
-_REDACTOR: Final = pytest.StashKey[Redactor]()
+if TYPE_CHECKING:
+    from context_core_conformance.taking_part import Suite
+
+_SUITE: Final = "context_core_suite"
+_CONTRACT: Final = "context_core_conformance.contract"
+_BY_URL: Final = Path(__file__).with_name("test_backend.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that names the backend."""
     group = parser.getgroup("context-core", "conformance of a context backend")
-    placeholders = "; ".join(f"{{{name}}} is {meaning}" for name, meaning in PLACEHOLDERS.items())
+    placeholders = "; ".join(f"{{{name}}} is {meaning}" for name, meaning in options.PLACEHOLDERS.items())
     group.addoption(
-        OPTION,
+        options.BACKEND,
         metavar="URL",
         help=f"with --pyargs context_core_conformance: check the backend whose stores have such URLs. {placeholders}. "
         "Write at least one of them: every law writes and deletes in a store of its own",
     )
-    selection.add_option(group)
-    # For `context-core conformance`, which reads what it says from a pipe.
-    group.addoption(EVENTS_OPTION, metavar="FD", type=int, help=argparse.SUPPRESS)
+    group.addoption(
+        options.PROMISE,
+        metavar="ID",
+        action="append",
+        default=[],
+        help="run only the laws of this promise, VE01 for one; may be repeated",
+    )
+    group.addoption(options.EVENTS, metavar="FD", type=int, help=argparse.SUPPRESS)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the markers known, and check the address before anything runs."""
-    sealing.register(config)
+    """Make the markers known; with an option of ours, check it before anything runs."""
     config.addinivalue_line("markers", "promise(*ids): the promises of a context backend that this law checks")
     config.addinivalue_line("markers", "refuses(*capabilities): this law checks the refusal of what is not declared")
-    url = config.getoption(OPTION)
-    config.stash[_REDACTOR] = Redactor.of(url or "")
-    if url is not None:
-        try:
-            test_backend.TestBackend.template = UrlTemplate.parse(url)
-        except ConfigurationError as error:
-            raise pytest.UsageError(f"{OPTION}: {error}") from error
-    events = config.getoption(EVENTS_OPTION)
-    if events is not None:
-        # To explain a failing sequence of steps took hypothesis five minutes, to find and shorten it ten seconds.
-        settings.register_profile("report", phases=[phase for phase in Phase if phase is not Phase.explain])
-        settings.load_profile("report")
-        os.set_inheritable(events, False)  # noqa: FBT003  # what the laws start must not keep it open
-        stream = open(events, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # a descriptor, open until the process ends
-        config.pluginmanager.register(Recorder(EventWriter(stream), config.stash[_REDACTOR]))
+    asked = (config.getoption(options.BACKEND), config.getoption(options.PROMISE), config.getoption(options.EVENTS))
+    if asked != (None, [], None):
+        _suite(config)
+    config.pluginmanager.register(_Watch(config), "context_core_watch")
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
     """Refuse to collect the contract of a backend that nobody named."""
-    if file_path == Path(test_backend.__file__) and parent.config.getoption(OPTION) is None:
-        raise pytest.UsageError(f"say which backend: {OPTION}=URL, sqlite:///{{tmp_path}}/store.db for one")
+    if file_path == _BY_URL and parent.config.getoption(options.BACKEND) is None:
+        raise pytest.UsageError(f"say which backend: {options.BACKEND}=URL, sqlite:///{{tmp_path}}/store.db for one")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Put the promises of a law among its properties, where the JUnit report shows them."""
-    item.user_properties += [("promise", promise_id) for promise_id in promises_of(item)]
+class _Watch:
+    """Notices that a run holds laws: in this process, or in another one whose reports come by here."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_collectstart(self, collector: pytest.Collector) -> None:
+        """Bring the suite in before the first law is collected."""
+        contract = sys.modules.get(_CONTRACT)
+        if contract is not None and isinstance(collector, pytest.Class):
+            tests = collector.obj
+            if isinstance(tests, type) and issubclass(tests, contract.BackendContract):
+                _suite(self._config)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Bring the suite in where only the reports tell of laws, as in the process that leads those of pytest-xdist."""
+        if any(name == options.DEVIATION for name, _ in report.user_properties) and not _has_suite(self._config):
+            _suite(self._config).sealing.pytest_runtest_logreport(report)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Put the sentences of the promises beside a failure, and take the password out of it."""
-    report = yield
-    if report.failed:
-        for promise_id in promises_of(item):
-            report.sections.append((f"broken promise {promise_id}", PROMISES[promise_id].sentence))
-        redact = item.config.stash[_REDACTOR]
-        shown = str(report.longrepr)
-        if redact(shown) != shown:
-            report.longrepr = redact(shown)
-        report.sections = [(name, redact(text)) for name, text in report.sections]
-    return report
+def _has_suite(config: pytest.Config) -> bool:
+    return config.pluginmanager.has_plugin(_SUITE)
+
+
+def _suite(config: pytest.Config) -> "Suite":
+    """The suite, which takes part in this run from here on.
+
+    Raises:
+        pytest.UsageError: It cannot be imported, as what it needs is not installed; or an option of it is wrong.
+    """
+    if not _has_suite(config):
+        try:
+            from context_core_conformance.taking_part import Suite  # noqa: PLC0415  # 0.7 s, and needs hypothesis
+        except ModuleNotFoundError as error:
+            raise pytest.UsageError(
+                f'the conformance suite needs {error.name}: python -m pip install "context-core[conformance]"'
+            ) from error
+        config.pluginmanager.register(Suite.joining(config), _SUITE)
+    return cast("Suite", config.pluginmanager.get_plugin(_SUITE))

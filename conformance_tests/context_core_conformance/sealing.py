@@ -14,11 +14,8 @@ from typing import Any, Final
 import attrs
 import pytest
 
-from context_core_conformance import selection
+from context_core_conformance import options
 from context_core_conformance.contract import LAWS, BackendContract, deviation_of
-
-DEVIATION: Final = "context_core_deviation"
-"""The user property of a report about a law that a declared deviation excuses: the class, what it names, its reason."""
 
 SEAL: Final = "the_laws_are_whole"
 _SUITE: Final = Path(__file__).parent
@@ -69,7 +66,9 @@ class Sealing:
             report.longrepr = f"{_name(item)} was skipped or excused from outside the suite: {report.longrepr}"
         deviation = deviation_of(item.cls, _name(item))
         if deviation is not None and not report.skipped and (report.failed or report.when == "call"):
-            report.user_properties.append((DEVIATION, [item.nodeid.rpartition("::")[0], *deviation, report.passed]))
+            report.user_properties.append(
+                (options.DEVIATION, [item.nodeid.rpartition("::")[0], *deviation, report.passed])
+            )
             if report.failed:
                 report.outcome = "skipped"
                 report.wasxfail = f"declared deviation: {deviation[1]}"
@@ -78,7 +77,7 @@ class Sealing:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Remember what deviations excused; the reports of other processes come by here too."""
         for name, value in report.user_properties:
-            if name == DEVIATION and isinstance(value, list):
+            if name == options.DEVIATION and isinstance(value, list):
                 where, what, reason, passed = value
                 self.excused.setdefault((where, what, reason), []).append(passed)
 
@@ -158,9 +157,8 @@ def _is_skipped_by_suite(call: pytest.CallInfo[Any]) -> bool:
     return bool(own) and own[-1].is_relative_to(_SUITE)
 
 
-def register(config: pytest.Config) -> None:
+def register(config: pytest.Config) -> Sealing:
     """Take part in a run."""
-    config.pluginmanager.register(Sealing(config), "context_core_sealing")
-    promises = selection.asked(config)
-    if promises:
-        config.pluginmanager.register(selection.Selection(promises), "context_core_selection")
+    sealing = Sealing(config)
+    config.pluginmanager.register(sealing, "context_core_sealing")
+    return sealing

@@ -1,26 +1,12 @@
 """`pytest --context-promise VE05`: only the laws about some promises, most of the others not even collected."""
 
-from typing import Any, Final
-
 import attrs
 import pytest
 
+from context_core_conformance import options
 from context_core_conformance.contract import promises_of
 from context_core_conformance.promises import PROMISES
 from context_core_conformance.report import marks
-
-OPTION: Final = "--context-promise"
-
-
-def add_option(group: Any) -> None:
-    """Add the option to pytest's command line."""
-    group.addoption(
-        OPTION,
-        metavar="ID",
-        action="append",
-        default=[],
-        help="run only the laws of this promise, VE01 for one; may be repeated",
-    )
 
 
 def asked(config: pytest.Config) -> frozenset[str]:
@@ -29,10 +15,10 @@ def asked(config: pytest.Config) -> frozenset[str]:
     Raises:
         pytest.UsageError: One of them does not exist.
     """
-    named = frozenset(config.getoption(OPTION))
+    named = frozenset(config.getoption(options.PROMISE))
     unknown = sorted(named - PROMISES.keys())
     if unknown:
-        raise pytest.UsageError(f"{OPTION}: there is no promise {', '.join(unknown)}")
+        raise pytest.UsageError(f"{options.PROMISE}: there is no promise {', '.join(unknown)}")
     return named
 
 

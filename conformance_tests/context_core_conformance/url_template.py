@@ -5,18 +5,14 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import Self
 from urllib.parse import quote
 
 import attrs
 
 from context_core import BackendURL, ConfigurationError
+from context_core_conformance.options import PLACEHOLDERS
 from context_core_conformance.redaction import masked
-
-PLACEHOLDERS: Final = {
-    "tmp_path": "a fresh, empty folder of each law, gone after the run",
-    "unique": "a name that no other law and no other run has, fit to be an identifier of SQL",
-}
 
 
 @attrs.frozen

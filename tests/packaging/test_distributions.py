@@ -145,3 +145,27 @@ def test_the_command_says_what_it_needs(python, tmp_path):
     assert done.returncode == 2
     assert 'pip install "context-core[cli]"' in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_wheel_changes_nothing_in_the_test_runs_of_others(python, tmp_path):
+    """With pytest and without hypothesis: the tests run, pytest imports no context_core, nothing warns (ER09)."""
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pytest", cwd=tmp_path)
+    (tmp_path / "test_theirs.py").write_text(
+        "import sys\n"
+        "def test_theirs(pytestconfig):\n"
+        "    assert pytestconfig.pluginmanager.has_plugin('context_core_conformance')\n"
+        "    assert 'context_core' not in sys.modules\n"
+    )
+    told = run(python, "-m", "pytest", "-W", "error", "--strict-markers", "-p", "no:cacheprovider", cwd=tmp_path)
+    assert "1 passed in" in told
+
+
+def test_a_program_that_imports_the_package_before_pytest_gets_no_warning(python, tmp_path):
+    """Pytest rewrites the modules of distributions with plugins, and warns of those that it finds imported (ER09)."""
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "pytest", cwd=tmp_path)
+    (tmp_path / "test_theirs.py").write_text("def test_theirs(): pass\n")
+    program = (
+        "import sys, pytest, context_core, context_core_conformance, context_core_memory, context_core_sqlite\n"
+        "sys.exit(pytest.main(['-p', 'no:cacheprovider']))"
+    )
+    assert "1 passed in" in run(python, "-c", program, cwd=tmp_path)

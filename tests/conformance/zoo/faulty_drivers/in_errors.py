@@ -1,6 +1,9 @@
 """Faults of what a driver says: of errors, of itself, of addresses."""
 
+import logging
+import signal
 import sqlite3
+import warnings
 from typing import Self
 
 import attrs
@@ -193,3 +196,33 @@ class MissingIsAnEmptyDocument(MemoryBackend):
 
     def load(self, request: LoadRequest) -> list[StoredDocument]:
         return super().load(request) or [StoredDocument(each, 1, b"{}") for each in request.workflow_ids[:1]]
+
+
+@breaks("ER09")
+class SetsUpLogging(MemoryBackend):
+    """Opening a store gives the root logger a handler, and the program's own set-up then does nothing."""
+
+    @classmethod
+    def from_url(cls, url: BackendURL, *, clock: Clock = utc_now) -> Self:
+        logging.basicConfig()
+        return super().from_url(url, clock=clock)
+
+
+@breaks("ER09")
+class SilencesWarnings(MemoryBackend):
+    """A save adds a filter for warnings that are not its own."""
+
+    def save(self, request: SaveRequest) -> SavedVersion:
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return super().save(request)
+
+
+@breaks("ER09")
+class TakesTheSignal(MemoryBackend):
+    """While a store is open, SIGTERM no longer ends the process."""
+
+    @classmethod
+    def from_url(cls, url: BackendURL, *, clock: Clock = utc_now) -> Self:
+        opened = super().from_url(url, clock=clock)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        return opened
