@@ -6,11 +6,12 @@ them; and a nan or an infinity shows in its output by its leading bytes. Togethe
 comparing. Only when one of them objects does `_explain` walk the tree in Python, to name the path and the type.
 """
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from enum import Enum, StrEnum
 from typing import Any, Final, Generic, TypeVar, cast, get_args, get_origin
 from uuid import UUID
@@ -97,13 +98,23 @@ def decode(document: bytes) -> Any:
     return orjson.loads(document)
 
 
-@functools.lru_cache(maxsize=4096)
 def time_to_text(moment: datetime) -> str:
-    """Render an aware UTC time, always at the same width, so that text order is time order.
+    """Render an aware time in UTC, always at the same width, so that text order is time order."""
+    return _utc_to_text(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
 
-    Cached, since each save renders again the times at which phases ended, and that costs more than parsing them.
+
+@functools.lru_cache(maxsize=4096)
+def _utc_to_text(moment: datetime) -> str:
+    """Cached, since each save renders again the times at which phases ended, and that costs more than parsing them.
+
+    For UTC alone: one instant at two offsets, and the two times of an hour that a zone repeats, are equal to a cache.
     """
     return moment.isoformat("T", "microseconds")
+
+
+def _time_of_field(moment: datetime) -> str:
+    """Render a time of a context. That of an engine's own field keeps its offset, or its lack of one."""
+    return _utc_to_text(moment) if moment.tzinfo is UTC else moment.isoformat("T", "microseconds")
 
 
 def _explain(value: Any, path: str, depth: int) -> None:
@@ -205,6 +216,41 @@ typed_tree = cast("Callable[[type[T]], TypedTree[T]]", functools.cache(TypedTree
 """The one `TypedTree` of a class: cattrs generates code, so it is made once."""
 
 
+def comes_back_as(value: Any, returned: Any) -> bool:  # one kind of value after the other
+    """Tell whether *returned* is *value* again, times of one instant being the same.
+
+    To Python no time of an hour that a zone repeats or skips is equal to one of another zone, the same instant in UTC
+    included.
+    """
+    if value == returned or _comparable(value) == _comparable(returned):
+        return True
+    if type(value) is not type(returned):
+        return False
+    if isinstance(value, list | tuple):
+        return len(value) == len(returned) and all(map(comes_back_as, value, returned))
+    if isinstance(value, dict):
+        return comes_back_as(list(value.items()), list(returned.items()))
+    if isinstance(value, AbstractSet):
+        return set(map(_comparable, value)) == set(map(_comparable, returned))
+    compared = _compared(type(value))
+    return bool(compared) and all(comes_back_as(getattr(value, name), getattr(returned, name)) for name in compared)
+
+
+def _compared(kind: type[Any]) -> tuple[str, ...]:
+    """The fields by which objects of a class are equal, where it tells them."""
+    if attrs.has(kind):
+        return tuple(field.name for field in attrs.fields(kind) if field.eq)
+    if dataclasses.is_dataclass(kind):
+        return tuple(field.name for field in dataclasses.fields(kind) if field.compare)
+    return ()
+
+
+def _comparable(value: Any) -> Any:
+    """For an aware time the time in UTC since the year 1, also where UTC has no year for it; all else as it is."""
+    offset = value.utcoffset() if isinstance(value, datetime) else None
+    return value if offset is None else value.replace(tzinfo=None) - datetime.min - offset  # noqa: DTZ901  # both naive
+
+
 def document_fields(cls: type[Any]) -> frozenset[str]:
     """The names of the fields that make up a document of *cls*."""
     return frozenset(field.name for field in attrs.fields(cls) if field.metadata.get(IN_DOCUMENT, True))
@@ -220,7 +266,7 @@ def _make_converter() -> OrjsonConverter:
     converter.register_structure_hook_func(_is_free_form, lambda value, _: value)
     converter.register_unstructure_hook_func(_is_enum, lambda member: member.value)
     converter.register_unstructure_hook(StrEnum, lambda member: member.value)  # cattrs takes it for the str that it is
-    converter.register_unstructure_hook(datetime, time_to_text)
+    converter.register_unstructure_hook(datetime, _time_of_field)
     converter.register_unstructure_hook(UUID, str)
     converter.register_structure_hook(UUID, lambda value, _: UUID(value))
     converter.register_unstructure_hook_func(lambda kind: kind == list[str], _as_is)

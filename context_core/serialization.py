@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from context_core._converter import decode, document_fields, encode, typed_tree
+from context_core._converter import comes_back_as, decode, document_fields, encode, typed_tree
 from context_core.codecs import DocumentCodec
 from context_core.errors import (
     ConfigurationError,
@@ -254,11 +254,11 @@ def _check_comes_back(context: WorkflowContext, document: bytes) -> None:
             type_name=type(getattr(context, error.field.partition(".")[0], None)).__name__,
             problem=f"does not come back from JSON: {error.problem}",
         ) from error
-    if returned == context:
+    if comes_back_as(context, returned):
         return
     for field in attrs.fields(type(context)):
         value = getattr(context, field.name)
-        if field.eq and getattr(returned, field.name) != value:
+        if field.eq and not comes_back_as(value, getattr(returned, field.name)):
             problem = f"{type(value).__name__} comes back from JSON as another value; annotate the field more closely"
             raise UnserializableValueError(path=f"$.{field.name}", type_name=type(value).__name__, problem=problem)
 
