@@ -23,6 +23,7 @@ from context_core.errors import (
     ContextExistsError,
     ContextNotFoundError,
     CorruptDocumentError,
+    DamagedHistoryError,
     ForeignDatabaseError,
     IdempotencyConflictError,
     InvalidContextError,
@@ -42,7 +43,7 @@ from context_core.errors import (
     VersionNotFoundError,
 )
 from context_core.hookspecs import ContextBackend, hookimpl
-from context_core.maintenance import PruneResult, VerifyReport
+from context_core.maintenance import PruneResult, RepairResult, RepairStep, VerifyReport
 from context_core.model import PhaseTransition, Status, WorkflowContext
 from context_core.persistence import ContextPersistence
 from context_core.query import JsonPath
@@ -69,6 +70,7 @@ __all__ = [
     "ContextNotFoundError",
     "ContextPersistence",
     "CorruptDocumentError",
+    "DamagedHistoryError",
     "Delete",
     "DocumentCodec",
     "ForeignDatabaseError",
@@ -87,6 +89,8 @@ __all__ = [
     "PluginError",
     "PruneResult",
     "ReadOnlyError",
+    "RepairResult",
+    "RepairStep",
     "RestoreConflictError",
     "Save",
     "Status",

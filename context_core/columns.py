@@ -17,6 +17,7 @@ __all__ = [
     "LINEAGE_COLUMNS",
     "RECORD_COLUMNS",
     "VERSION_COLUMNS",
+    "exact_text",
     "header",
     "tags_to_text",
 ]
@@ -73,6 +74,7 @@ def header(row: Sequence[Any], read_time: Callable[[Any], datetime]) -> VersionH
         origin_version,
     ) = row
     try:
+        _check_texts(workflow_id, feature, workflow_name, current_phase, status)
         return VersionHeader(
             workflow_id=workflow_id,
             version=version,
@@ -86,14 +88,31 @@ def header(row: Sequence[Any], read_time: Callable[[Any], datetime]) -> VersionH
             updated_at=read_time(updated_at),
             saved_at=read_time(saved_at),
             tags=_tags(tags),
-            idempotency_key=idempotency_key,
+            idempotency_key=None if idempotency_key is None else exact_text(idempotency_key),
             origin=None
             if origin_workflow_id is None
-            else Origin(workflow_id=origin_workflow_id, version=origin_version),
+            else Origin(workflow_id=exact_text(origin_workflow_id), version=origin_version),
         )
     except (TypeError, ValueError) as error:
         problem = "an indexed column does not hold what it should"
-        raise CorruptDocumentError(workflow_id=str(workflow_id), version=version, problem=problem) from error
+        raise CorruptDocumentError(workflow_id=_shown(workflow_id), version=version, problem=problem) from error
+
+
+def _check_texts(*values: Any) -> None:
+    for value in values:
+        if type(value) is not str:
+            raise TypeError("a text is none")
+
+
+def exact_text(value: Any) -> str:
+    """Return a text; raise TypeError for what is none, as drivers give bytes that are no UTF-8."""
+    if type(value) is not str:
+        raise TypeError("a text is none")
+    return value
+
+
+def _shown(workflow_id: Any) -> str:
+    return workflow_id.decode("utf-8", "backslashreplace") if isinstance(workflow_id, bytes) else str(workflow_id)
 
 
 def _tags(text: Any) -> tuple[str, ...]:

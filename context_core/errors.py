@@ -20,6 +20,7 @@
         ├── RestoreConflictError
         ├── UnserializableValueError  (InvalidContextError)
         ├── CorruptDocumentError
+        ├── DamagedHistoryError                      the head and the history of a workflow do not belong together
         ├── UnsupportedSchemaError                   a document of a newer schema than this code knows
         ├── LimitExceededError
         ├── UnsupportedOperationError
@@ -221,6 +222,19 @@ class CorruptDocumentError(PersistenceError):
             f"version {version} of workflow {workflow_id!r} cannot be read ({problem}): "
             f"load another version, or restore it from a backup"
         )
+
+
+class DamagedHistoryError(PersistenceError):
+    """The head and the history of a workflow do not belong together: a state that no driver makes.
+
+    One of the two is missing, or the head is not that of the newest version. Every verb that meets such a workflow raises
+    this, but `delete_context`, which finishes the deletion.
+    """
+
+    def __init__(self, *, workflow_id: str, problem: str) -> None:
+        self.workflow_id = workflow_id
+        self.problem = problem
+        super().__init__(f"workflow {shown(workflow_id, 300)} {problem}: store.repair() mends it")
 
 
 class UnsupportedSchemaError(PersistenceError):

@@ -10,7 +10,15 @@ from typing import ClassVar, Final, Self
 import pluggy
 
 from context_core.errors import UnsupportedOperationError
-from context_core.maintenance import BackupRequest, PruneRequest, PruneResult, RehashRequest, VerifyReport
+from context_core.maintenance import (
+    BackupRequest,
+    PruneRequest,
+    PruneResult,
+    RehashRequest,
+    RepairRequest,
+    RepairResult,
+    VerifyReport,
+)
 from context_core.model import utc_now
 from context_core.records import (
     BackendDescription,
@@ -47,7 +55,10 @@ class ContextBackend(abc.ABC):
       used again (VE01, VE05). A stored version never changes (VE02).
     - `saved_at` is the clock's time or, if that went back, the `saved_at` of the head or the `deleted_at` of the
       tombstone; it is read inside the transaction. A tombstone's `deleted_at` likewise (VE08, TI02).
-    - A row that cannot be read is a StorageError or a CorruptDocumentError in every verb, and hides no other (CR06).
+    - A row that cannot be read hides no other (CR06): `version` and `query` pass it over and tell of it in
+      `Selection.damaged`; `load` raises CorruptDocumentError.
+    - A workflow whose head and history do not belong together is a DamagedHistoryError in every verb that names it,
+      but a delete removes what there is of it, and leaves a tombstone (CR07).
     - Every error is a ContextCoreError with the engine's own as its cause; messages never hold a document or a
       password (ER01, ER03).
     - After `close` every verb raises BackendClosedError (ER05).
@@ -160,6 +171,15 @@ class ContextBackend(abc.ABC):
         Whether documents can be read is for the facade to judge: it knows their codec and schema.
         """
         raise self._unsupported("verify")
+
+    def repair(self, request: RepairRequest) -> RepairResult:
+        """Mend the states that no driver makes: one transaction a workflow (CR07). By capability REPAIR.
+
+        A head is rebuilt from its history, a history that lacks the version of its head gets it. Nothing that can be
+        read is removed or changed. The dry run names exactly what the run does, if nobody writes in between; a second
+        run finds nothing to do.
+        """
+        raise self._unsupported("repair")
 
     def prune(self, request: PruneRequest) -> PruneResult:
         """Remove old versions, never a head, in bounded transactions (RE01, RE02). By capability PRUNE.

@@ -112,6 +112,33 @@ class VerifyReport:
         return not self.damages
 
 
+@attrs.frozen(kw_only=True)
+class RepairRequest:
+    """Mend the states that no driver makes, as far as what is stored allows (CR07).
+
+    Attributes:
+        dry_run: Only tell what would be done.
+    """
+
+    dry_run: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class RepairStep:
+    """One thing that a repair does; *workflow_id* is None where it concerns the storage itself."""
+
+    workflow_id: str | None
+    version: int | None
+    action: str
+
+
+@attrs.frozen(kw_only=True)
+class RepairResult:
+    """What a repair did, or would do."""
+
+    steps: Sequence[RepairStep]
+
+
 class Examination:
     """Collects what a driver's `verify` finds, so that all reports say the same things in the same words."""
 

@@ -27,7 +27,8 @@ from context_core._converter import decode, encode
 from context_core.conditions import FIELDS, SORTABLE, Condition, FieldKind, Operator, OrderTerm
 from context_core.errors import CorruptDocumentError, InvalidQueryError, PersistenceError, shown
 from context_core.model import Status
-from context_core.records import QueryRequest, Selection, StoredDocument, VersionHeader, Want
+from context_core.pages import Found, collected
+from context_core.records import DamagedRow, QueryRequest, Selection, StoredDocument, VersionHeader, Want
 
 _RANGES: Final = frozenset({Operator.LT, Operator.LTE, Operator.GT, Operator.GTE})
 _COMMON: Final = frozenset({Operator.EQ, Operator.NE, Operator.IN, Operator.ISNULL})
@@ -202,18 +203,35 @@ def evaluate(request: QueryRequest, heads: Iterable[Record]) -> Selection:
     A driver that narrows with its engine first may pass only the heads that can match. Documents are parsed only for
     conditions that look into them.
     """
-    found = [head for head in heads if matches(request.conditions, *head)]
+    judged = ((head, _judged(request.conditions, head)) for head in heads)
+    kept = [(head, verdict) for head, verdict in judged if verdict is not False]
     if request.want is Want.COUNT:
-        return Selection(count=len(found))
+        damaged = [DamagedRow(error=verdict, position=0) for _, verdict in kept if not isinstance(verdict, bool)]
+        return Selection(count=len(kept) - len(damaged), damaged=damaged)
     for key, descending in _sort_keys(request.order):
-        found.sort(key=key, reverse=descending)
+        kept.sort(key=_of_head(key), reverse=descending)
     if request.after is not None:
-        found = [head for head in found if _is_after(head[0], request.after, request.order)]
-    end = None if request.limit is None else request.offset + request.limit
-    page = found[request.offset : end]
-    headers = () if request.want is Want.DOCUMENTS else tuple(header for header, _ in page)
-    documents = () if request.want is Want.HEADERS else tuple(document for _, document in page)
-    return Selection(headers=headers, documents=documents, count=len(page))
+        kept = [each for each in kept if _is_after(each[0][0], request.after, request.order)]
+    rows = (head if isinstance(verdict, bool) else verdict for head, verdict in kept)
+    found: Found[Record] = collected(rows, request.limit, request.offset)
+    return Selection(
+        headers=() if request.want is Want.DOCUMENTS else tuple(header for header, _ in found.items),
+        documents=() if request.want is Want.HEADERS else tuple(document for _, document in found.items),
+        count=len(found.items),
+        damaged=found.damaged,
+    )
+
+
+def _of_head(key: Callable[[Record], Any]) -> Callable[[tuple[Record, object]], Any]:
+    return lambda each: key(each[0])
+
+
+def _judged(conditions: Sequence[Condition], head: Record) -> bool | CorruptDocumentError:
+    """Tell whether a head meets every condition; where its document would have to tell and cannot, the error."""
+    try:
+        return matches(conditions, *head)
+    except CorruptDocumentError as error:
+        return error
 
 
 def matches(conditions: Sequence[Condition], header: VersionHeader, document: StoredDocument) -> bool:

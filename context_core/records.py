@@ -13,6 +13,7 @@ import attrs
 
 from context_core._converter import time_to_text
 from context_core.conditions import Condition, OrderTerm
+from context_core.errors import CorruptDocumentError, DamagedHistoryError
 
 __all__ = [
     "BackendDescription",
@@ -21,6 +22,7 @@ __all__ = [
     "Clock",
     "Condition",
     "ContextRecord",
+    "DamagedRow",
     "DeleteRequest",
     "Deleted",
     "IdempotencyKey",
@@ -73,6 +75,7 @@ class Capability(StrEnum):
     SNAPSHOT = "snapshot"
     BACKUP = "backup"
     MIGRATE = "migrate"
+    REPAIR = "repair"
 
 
 @attrs.frozen(kw_only=True)
@@ -303,21 +306,38 @@ class Want(StrEnum):
     COUNT = "count"
     TOMBSTONES = "tombstones"
     """What is left of deleted workflows, by id, without those that exist again; for `query` only, where conditions,
-    order and page do not apply to it."""
+    order and page do not apply to it. Histories without a head are told beside them, as damaged."""
+
+
+@attrs.frozen(kw_only=True)
+class DamagedRow:
+    """A row that a driver passed over, since it cannot be read or should not exist (CR06).
+
+    Attributes:
+        error: What is wrong, and where: what the facade raises, or tells as it goes on.
+        position: How many of the page's items come before the row.
+    """
+
+    error: CorruptDocumentError | DamagedHistoryError
+    position: int
 
 
 @attrs.frozen(kw_only=True)
 class Selection:
     """What was found: as *headers*, *documents* or both (of equal length and order), or only as a *count*.
 
-    For COUNT the count is that of all that was found; with headers or documents it is the length of the page. The
-    sequences are lists or tuples.
+    For COUNT the count is that of all that was found, damaged rows included; with headers or documents it is the length
+    of the page. The sequences are lists or tuples.
+
+    A row that cannot be read never makes the verb fail: it stands in *damaged*, in the order of the page, and does not
+    count towards the limit. An offset counts every row, damaged or not. `context_core.pages` does this for drivers.
     """
 
     headers: Sequence[VersionHeader] = ()
     documents: Sequence[StoredDocument] = ()
     count: int = 0
     tombstones: Sequence[Tombstone] = ()
+    damaged: Sequence[DamagedRow] = ()
 
 
 @attrs.frozen(kw_only=True)

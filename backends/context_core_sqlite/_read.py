@@ -5,14 +5,15 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import datetime
 from functools import partial
-from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import orjson
 
-from context_core.columns import HEADER_COLUMNS, VERSION_COLUMNS
+from context_core.columns import HEADER_COLUMNS, VERSION_COLUMNS, exact_text
 from context_core.conditions import Condition
+from context_core.errors import CorruptDocumentError
 from context_core.history_codec import PackedVersion, Unpacker
+from context_core.pages import collected, filled, outcomes
 from context_core.query import matches
 from context_core.records import (
     LoadRequest,
@@ -21,32 +22,51 @@ from context_core.records import (
     StoredDocument,
     Story,
     Tombstone,
+    VersionHeader,
     VersionRequest,
     Want,
     time_to_text,
+)
+from context_core_sqlite._damage import (
+    HEAD_OF_VERSION,
+    NEWEST_OF_HEAD,
+    NEWEST_OF_VERSION,
+    ORPHANS,
+    check_histories,
+    check_standing,
+    history_problem,
+    lenient,
+    rows,
+    shown_text,
 )
 from context_core_sqlite._history import one_view
 from context_core_sqlite._rows import DOCUMENT_COLUMNS, PACKED_COLUMNS, header
 from context_core_sqlite._sql import HEAD, order_by, where
 
+_Item: TypeAlias = tuple[VersionHeader | None, StoredDocument | None]
+"""A row of a page: what was wanted of it."""
+
 _DOCUMENT: Final = ", ".join(DOCUMENT_COLUMNS)
 _PACKED: Final = ", ".join(PACKED_COLUMNS)
+_PACKED_AND_STANDING: Final = f"{_PACKED}, {HEAD_OF_VERSION}, {NEWEST_OF_VERSION}"
 _VERSION: Final = ", ".join(VERSION_COLUMNS)
 _HEADER_WIDTH: Final = len(VERSION_COLUMNS)
 
-_LOAD_HEAD: Final = f"SELECT {_DOCUMENT} FROM workflow_context WHERE workflow_id = ?"
-_LOAD_VERSION: Final = f"SELECT {_PACKED} FROM workflow_context_versions WHERE workflow_id = ? AND version = ?"
+_LOAD_HEAD: Final = f"SELECT {_DOCUMENT}, {NEWEST_OF_HEAD} FROM workflow_context AS head WHERE workflow_id = ?"
+_LOAD_VERSION: Final = f"""
+    SELECT {_PACKED_AND_STANDING} FROM workflow_context_versions AS stored WHERE workflow_id = ? AND version = ?"""
 _LOAD_AS_OF: Final = f"""
-    SELECT {_PACKED} FROM workflow_context_versions
+    SELECT {_PACKED_AND_STANDING} FROM workflow_context_versions AS stored
     WHERE workflow_id = ? AND saved_at <= ? ORDER BY version DESC LIMIT 1"""
 # Many ids travel as one JSON array: there is a limit to bound parameters, and one statement sees one state.
 _LOAD_HEADS: Final = f"""
-    SELECT {_DOCUMENT} FROM workflow_context WHERE workflow_id IN (SELECT value FROM json_each(?))"""
+    SELECT {_DOCUMENT}, {NEWEST_OF_HEAD} FROM workflow_context AS head
+    WHERE workflow_id IN (SELECT value FROM json_each(?))"""
 _LOAD_VERSIONS: Final = f"""
-    SELECT {_PACKED} FROM workflow_context_versions
+    SELECT {_PACKED_AND_STANDING} FROM workflow_context_versions AS stored
     WHERE workflow_id IN (SELECT value FROM json_each(?)) AND version = ?"""
 _LOAD_MANY_AS_OF: Final = f"""
-    SELECT {_PACKED} FROM workflow_context_versions AS stored
+    SELECT {_PACKED_AND_STANDING} FROM workflow_context_versions AS stored
     WHERE workflow_id IN (SELECT value FROM json_each(?)) AND version = (
         SELECT version FROM workflow_context_versions
         WHERE workflow_id = stored.workflow_id AND saved_at <= ? ORDER BY version DESC LIMIT 1)"""
@@ -70,14 +90,19 @@ def load(connection: sqlite3.Connection, request: LoadRequest) -> list[StoredDoc
     if request.version is None and request.as_of is None:
         if len(ids) == 1:
             row = connection.execute(_LOAD_HEAD, ids).fetchone()
-            return [] if row is None else [StoredDocument(*row)]
-        documents = [StoredDocument(*row) for row in _run(connection, _LOAD_HEADS, (_array(ids),))]
+            if row is not None:
+                return [head_document(row)]
+            check_histories(connection, ids)
+            return []
+        documents = [head_document(row) for row in connection.execute(_LOAD_HEADS, (_array(ids),)).fetchall()]
     else:
         with one_view(connection) as unpacker:
-            documents = [unpacked(unpacker, row) for row in _run(connection, *_load_versions(ids, request))]
-    if len(ids) == 1:
-        return documents
+            found_rows = connection.execute(*_load_versions(ids, request)).fetchall()
+            documents = [_standing_version(unpacker, row) for row in found_rows]
     found = {document.workflow_id: document for document in documents}
+    missing = [workflow_id for workflow_id in ids if workflow_id not in found]
+    if missing:
+        check_histories(connection, missing)
     return [found[workflow_id] for workflow_id in ids if workflow_id in found]
 
 
@@ -97,18 +122,27 @@ def _array(ids: Sequence[str]) -> str:
 def version(connection: sqlite3.Connection, request: VersionRequest) -> Selection:
     """Read the history of a workflow, or of a story in the order of its index."""
     condition, order, parameters = _history_of(request.of)
-    if request.want is Want.COUNT:
-        sql = f"SELECT count(*) FROM workflow_context_versions WHERE {condition}"
-        return Selection(count=_run(connection, sql, parameters)[0][0])
     direction = " DESC" if request.newest_first else ""
-    sql = f"""
-        SELECT {_columns(request.want, _VERSION, _PACKED)} FROM workflow_context_versions WHERE {condition}
-        ORDER BY {", ".join(column + direction for column in order)} LIMIT ? OFFSET ?"""
-    values = (*parameters, _limit(request.limit), request.offset)
-    if request.want is Want.HEADERS:
-        return _selection(request.want, _run(connection, sql, values))
+    columns = "count(*)" if request.want is Want.COUNT else _columns(request.want, _VERSION, _PACKED)
     with one_view(connection) as unpacker:
-        return _selection(request.want, _run(connection, sql, values), partial(unpacked, unpacker))
+        if isinstance(request.of, str):
+            check_histories(connection, (request.of,))
+        elif request.want is not Want.COUNT:
+            columns = f"{columns}, {HEAD_OF_VERSION}, {NEWEST_OF_VERSION}"
+        sql = f"SELECT {columns} FROM workflow_context_versions AS stored WHERE {condition}"
+        if request.want is Want.COUNT:
+            return Selection(count=rows(connection, sql, parameters)[0][0])
+        sql += f" ORDER BY {', '.join(column + direction for column in order)} LIMIT ? OFFSET ?"
+        read = _reader(request.want, partial(unpacked, unpacker))
+        if not isinstance(request.of, str):
+            read = partial(_with_head, read)
+        return _selection(request, partial(_page, connection, sql, parameters), read)
+
+
+def _with_head(read: Callable[[Sequence[Any]], _Item], row: Sequence[Any]) -> _Item:
+    """Read a version of a story, unless its workflow is one that no verb reads."""
+    check_standing(row[0], *row[-2:])
+    return read(row[:-2])
 
 
 def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:
@@ -121,28 +155,61 @@ def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:
 def query(connection: sqlite3.Connection, request: QueryRequest) -> Selection:
     """Find heads: SQL decides what columns can tell, the evaluator what only documents can."""
     if request.want is Want.TOMBSTONES:
-        return Selection(tombstones=tuple(map(_tombstone, _run(connection, _TOMBSTONES, ()))))
+        return _left_over(connection)
     sql, parameters, residual = statement(request)
+    if not residual and request.want is Want.COUNT:
+        return Selection(count=rows(connection, sql, parameters)[0][0])
     if not residual:
-        rows = _run(connection, sql, parameters)
-        return Selection(count=rows[0][0]) if request.want is Want.COUNT else _selection(request.want, rows)
-    with closing(connection.execute(sql, parameters)) as cursor:
-        candidates = ((header(row[:_HEADER_WIDTH]), StoredDocument(*row[_HEADER_WIDTH:])) for row in cursor)
-        found = (candidate for candidate in candidates if matches(residual, *candidate))
+        with one_view(connection):
+            read = partial(_of_head, _reader(request.want, _as_it_is))
+            return _selection(request, partial(_page, connection, sql, parameters[:-2]), read)  # the page's own
+    candidate = partial(_candidate, residual)
+    with lenient(connection), closing(connection.execute(sql, parameters)) as cursor:
         if request.want is Want.COUNT:
-            return Selection(count=sum(1 for _ in found))
-        page = list(islice(found, request.offset, _end(request)))
+            everything = collected(outcomes(cursor, candidate), None, 0)
+            return Selection(count=len(everything.items), damaged=everything.damaged)
+        found = collected(outcomes(cursor, candidate), request.limit, request.offset)
     return Selection(
-        headers=() if request.want is Want.DOCUMENTS else tuple(item for item, _ in page),
-        documents=() if request.want is Want.HEADERS else tuple(document for _, document in page),
-        count=len(page),
+        headers=() if request.want is Want.DOCUMENTS else tuple(item for item, _ in found.items),
+        documents=() if request.want is Want.HEADERS else tuple(document for _, document in found.items),
+        count=len(found.items),
+        damaged=found.damaged,
     )
+
+
+def _of_head(read: Callable[[Sequence[Any]], _Item], row: Sequence[Any]) -> _Item:
+    """Read a head, unless its workflow is one that no verb reads."""
+    check_standing(row[0], row[1], row[-1])
+    return read(row[:-1])
+
+
+def _candidate(residual: Sequence[Condition], row: Sequence[Any]) -> tuple[VersionHeader, StoredDocument] | None:
+    """Read a row of a query that the evaluator decides; None where it does not meet the conditions."""
+    found = header(row[:_HEADER_WIDTH]), head_document(row[_HEADER_WIDTH:])
+    return found if matches(residual, *found) else None
+
+
+def _left_over(connection: sqlite3.Connection) -> Selection:
+    """Tombstones; and histories without a head, which no tombstone explains."""
+    with one_view(connection):
+        found = collected(outcomes(rows(connection, _TOMBSTONES, ()), _tombstone), None, 0)
+        for workflow_id, newest in rows(connection, ORPHANS, ()):
+            found.add(history_problem(workflow_id, None, newest))
+    return Selection(tombstones=tuple(found.items), damaged=found.damaged)
 
 
 def _tombstone(row: tuple[Any, ...]) -> Tombstone:
     workflow_id, last_version, deleted_at = row
-    deleted = datetime.fromisoformat(deleted_at)
-    return Tombstone(workflow_id=workflow_id, last_version=last_version, deleted_at=deleted)
+    try:
+        return Tombstone(
+            workflow_id=exact_text(workflow_id),
+            last_version=last_version,
+            deleted_at=datetime.fromisoformat(deleted_at),
+        )
+    except (TypeError, ValueError) as error:
+        raise CorruptDocumentError(
+            workflow_id=shown_text(workflow_id), version=last_version, problem="its tombstone's time is none"
+        ) from error
 
 
 def statement(request: QueryRequest) -> tuple[str, tuple[Any, ...], Sequence[Condition]]:
@@ -153,12 +220,12 @@ def statement(request: QueryRequest) -> tuple[str, tuple[Any, ...], Sequence[Con
     chosen = where(request)
     order = order_by(request.order)
     if chosen.residual:
-        columns = f"{_HEAD_HEADER}, {_HEAD_DOCUMENT}"
+        columns = f"{_HEAD_HEADER}, {_HEAD_DOCUMENT}, {NEWEST_OF_HEAD}"
         sql = f"SELECT {columns} FROM {_HEADS_WITH_LINEAGE} WHERE {chosen.sql} ORDER BY {order}"
         return sql, chosen.parameters, chosen.residual
     if request.want is Want.COUNT:
         return f"SELECT count(*) FROM {_HEADS} WHERE {chosen.sql}", chosen.parameters, ()
-    columns = _columns(request.want, _HEAD_HEADER, _HEAD_DOCUMENT)
+    columns = f"{_columns(request.want, _HEAD_HEADER, _HEAD_DOCUMENT)}, {NEWEST_OF_HEAD}"
     source = _HEADS if request.want is Want.DOCUMENTS else _HEADS_WITH_LINEAGE
     sql = f"SELECT {columns} FROM {source} WHERE {chosen.sql} ORDER BY {order} LIMIT ? OFFSET ?"
     return sql, (*chosen.parameters, _limit(request.limit), request.offset), ()
@@ -167,11 +234,13 @@ def statement(request: QueryRequest) -> tuple[str, tuple[Any, ...], Sequence[Con
 def explain(connection: sqlite3.Connection, request: QueryRequest) -> str:
     """Return SQLite's plan of a query, a line a step."""
     sql, parameters, _ = statement(request)
-    return "\n".join(row[3] for row in _run(connection, f"EXPLAIN QUERY PLAN {sql}", parameters))
+    return "\n".join(row[3] for row in rows(connection, f"EXPLAIN QUERY PLAN {sql}", parameters))
 
 
-def _run(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    return connection.execute(sql, parameters).fetchall()
+def _page(
+    connection: sqlite3.Connection, sql: str, parameters: Sequence[Any], limit: int | None, offset: int
+) -> list[tuple[Any, ...]]:
+    return rows(connection, sql, (*parameters, _limit(limit), offset))
 
 
 def _columns(want: Want, of_header: str, of_document: str) -> str:
@@ -188,26 +257,47 @@ def unpacked(unpacker: Unpacker, row: Sequence[Any]) -> StoredDocument:
     )
 
 
+def head_document(row: Sequence[Any]) -> StoredDocument:
+    """Build a document from a row of DOCUMENT_COLUMNS and the number of the newest version."""
+    workflow_id, version, document, save_id, newest = row
+    if newest != version:
+        check_standing(workflow_id, version, newest)
+    return StoredDocument(workflow_id, version, document, save_id)
+
+
+def _standing_version(unpacker: Unpacker, row: Sequence[Any]) -> StoredDocument:
+    """Build a document from a row of PACKED_COLUMNS, where the head stands, and the newest version."""
+    check_standing(row[0], *row[-2:])
+    return unpacked(unpacker, row[:-2])
+
+
 def _as_it_is(row: Sequence[Any]) -> StoredDocument:
-    return StoredDocument(*row)
+    workflow_id, version, document, save_id = row
+    return StoredDocument(exact_text(workflow_id), version, document, save_id)
+
+
+def _reader(want: Want, document: Callable[[Sequence[Any]], StoredDocument]) -> Callable[[Sequence[Any]], _Item]:
+    """What reads a row of a page: a header, a document, or both; None for what is not wanted."""
+    if want is Want.HEADERS:
+        return lambda row: (header(row[:_HEADER_WIDTH]), None)
+    if want is Want.DOCUMENTS:
+        return lambda row: (None, document(row))
+    return lambda row: (header(row[:_HEADER_WIDTH]), document(row[_HEADER_WIDTH:]))
 
 
 def _selection(
-    want: Want,
-    rows: Sequence[tuple[Any, ...]],
-    document: Callable[[Sequence[Any]], StoredDocument] = _as_it_is,
+    request: VersionRequest | QueryRequest,
+    fetch: Callable[[int | None, int], Sequence[tuple[Any, ...]]],
+    read: Callable[[Sequence[Any]], _Item],
 ) -> Selection:
-    width = 0 if want is Want.DOCUMENTS else _HEADER_WIDTH
+    found = filled(fetch, read, request.limit, request.offset)
     return Selection(
-        headers=tuple(header(row[:width]) for row in rows) if width else (),
-        documents=tuple(document(row[width:]) for row in rows) if want is not Want.HEADERS else (),
-        count=len(rows),
+        headers=tuple(item[0] for item in found.items if item[0] is not None),
+        documents=tuple(item[1] for item in found.items if item[1] is not None),
+        count=len(found.items),
+        damaged=found.damaged,
     )
 
 
 def _limit(limit: int | None) -> int:
     return -1 if limit is None else limit
-
-
-def _end(request: QueryRequest) -> int | None:
-    return None if request.limit is None else request.offset + request.limit

@@ -8,13 +8,14 @@ from typing import Any, Final, Generic, NoReturn, Self, cast
 from typing_extensions import TypeVar
 
 from context_core._facade.arguments import address
+from context_core._facade.damaged import UNREADABLE, DamagePolicy, in_order
 from context_core.codecs import DocumentCodec
 from context_core.config import find_settings
 from context_core.errors import BackendClosedError, ConfigurationError
 from context_core.hookspecs import VERBS, ContextBackend
 from context_core.model import WorkflowContext, utc_now
 from context_core.plugins import BoundVerbs, bind, open_backend
-from context_core.records import BackendDescription, Clock, StoredDocument
+from context_core.records import BackendDescription, Clock, DamagedRow, StoredDocument
 from context_core.serialization import ContextSerializer, Upcaster
 
 C = TypeVar("C", bound=WorkflowContext, default=WorkflowContext)
@@ -87,8 +88,23 @@ class OpenedStore(Generic[C]):
     ) -> None:
         self.close()
 
-    def _contexts(self, documents: Iterable[StoredDocument]) -> list[C]:
-        return [self._serializer.to_context(document) for document in documents]
+    def _readable_contexts(
+        self, documents: Sequence[StoredDocument], damaged: Sequence[DamagedRow], policy: DamagePolicy
+    ) -> list[C]:
+        """The contexts in *documents*, and what *policy* says of those that cannot be read, in the order of the rows."""
+        found: list[C] = []
+        for row in in_order(documents, damaged) if damaged else documents:
+            if isinstance(row, DamagedRow):
+                policy.met(row.error)
+            else:
+                self._add_readable_contexts(found, row, policy)
+        return found
+
+    def _add_readable_contexts(self, found: list[C], stored: StoredDocument, policy: DamagePolicy) -> None:
+        try:
+            found.append(self._serializer.to_context(stored))
+        except UNREADABLE as error:
+            policy.met(error)
 
 
 def _closed(_: object) -> NoReturn:

@@ -28,6 +28,8 @@ from context_core.maintenance import (
     PruneRequest,
     PruneResult,
     RehashRequest,
+    RepairRequest,
+    RepairResult,
     VerifyReport,
 )
 from context_core.plugins import BoundVerbs
@@ -119,6 +121,20 @@ class Upkeep(OpenedStore[C]):
                 if problem is not None and (stored.workflow_id, stored.version) not in known:
                     damages.append(Damage(workflow_id=stored.workflow_id, version=stored.version, problem=problem))
         return VerifyReport(checked_versions=report.checked_versions, damages=tuple(damages))
+
+    def repair(self, dry_run: bool = False) -> RepairResult:  # noqa: FBT001, FBT002  # repair(True) would be odd, not wrong
+        """Mend what `verify` names and what is stored allows to mend (CR07); tell each step.
+
+        A head is rebuilt from its history; a history that lacks the version of its head gets it. Nothing that can be
+        read is removed or changed, and saves go on with the next number. Take a backup first.
+
+        Args:
+            dry_run: Only tell what would be done.
+
+        Raises:
+            UnsupportedOperationError: The backend does not declare REPAIR.
+        """
+        return self._backend.repair(RepairRequest(dry_run=dry_run))
 
     def migrate(self) -> int:
         """Bring what older code stored to the newest form, and return the schema version (MI03).

@@ -22,6 +22,9 @@ from context_core.records import (
     SaveRequest,
 )
 
+ROLLBACK_ATTEMPTS: Final = 100
+"""How often a rollback looks again after others saved in between: each time someone went on, so that few are enough."""
+
 
 @attrs.frozen
 class Save:
@@ -115,22 +118,24 @@ class Writing(Retrying[C]):
         Raises:
             VersionNotFoundError: There is no such version; nothing was written.
             ContextNotFoundError: There is no such workflow.
-            VersionConflictError: The newest version is not *expected_version*.
+            VersionConflictError: The newest version is not *expected_version*; or others saved between each of a hundred
+                attempts.
         """
         check_wanted("version", version)
         check_version("expected_version", expected_version)
         check_key(idempotency_key)
-        while True:
-            # The header, not the context: a head that cannot be read is what a rollback may have to mend.
-            head = self._newest_header(workflow_id)
+        for attempts_left in reversed(range(ROLLBACK_ATTEMPTS)):
+            # The number, not the context: a head that cannot be read is what a rollback may have to mend.
+            newest = self._newest_version(workflow_id)
             target = self.load_context(workflow_id, version=version)
-            expected = head.version if expected_version is None else expected_version
+            expected = newest if expected_version is None else expected_version
             try:
                 return self.save_context(target, expected_version=expected, idempotency_key=idempotency_key)
             except VersionConflictError:
                 # Someone saved, or deleted, since the target was read: look again, so that a deleted one stays deleted.
-                if expected_version is not None:
+                if expected_version is not None or not attempts_left:
                     raise
+        raise AssertionError("the last attempt returns or raises")
 
     def fork(self, workflow_id: str, new_workflow_id: str, version: int | None = None) -> int:
         """Begin the history of *new_workflow_id* with a version of another workflow, the newest by default (VE10).

@@ -26,6 +26,7 @@ SAMPLES = [
     errors.RestoreConflictError(workflow_id="order-7", version=3, head_version=5),
     errors.UnserializableValueError(path="$.decisions.a[3].b", type_name="set", problem="does not come back"),
     errors.CorruptDocumentError(workflow_id="order-7", version=2, problem="not JSON"),
+    errors.DamagedHistoryError(workflow_id="order-7", problem="has versions but no current state"),
     errors.UnsupportedSchemaError(workflow_id="order-7", version=2, schema=9, known=1),
     errors.LimitExceededError(what="the document in bytes", actual=2_000_000, limit=1_000_000),
     errors.UnsupportedOperationError(operation="prune", backend="memory"),

@@ -18,7 +18,7 @@ from context_core import (
     ContextPersistence,
     UnsupportedOperationError,
 )
-from context_core.maintenance import BackupRequest, PruneRequest
+from context_core.maintenance import BackupRequest, PruneRequest, RepairRequest
 from context_core.plugins import find_backend, open_backend
 from context_core.records import QueryRequest
 from context_core_conformance.promises import promise
@@ -33,6 +33,7 @@ OPTIONAL: Final[dict[Capability, Callable[[ContextBackend], object]]] = {
     Capability.SNAPSHOT: lambda backend: backend.snapshot(),
     Capability.BACKUP: lambda backend: backend.backup(BackupRequest(target=Path("nowhere") / "backup")),
     Capability.MIGRATE: lambda backend: backend.migrate(),
+    Capability.REPAIR: lambda backend: backend.repair(RepairRequest(dry_run=True)),
 }
 """The verbs that come by capability; each is named like its own."""
 
