@@ -18,6 +18,7 @@
         ├── VersionConflictError
         ├── IdempotencyConflictError
         ├── RestoreConflictError
+        ├── ContextReferencedError                   rows of another table refer to what was to be deleted
         ├── UnserializableValueError  (InvalidContextError)
         ├── CorruptDocumentError
         ├── DamagedHistoryError                      the head and the history of a workflow do not belong together
@@ -197,6 +198,18 @@ class RestoreConflictError(PersistenceError):
         super().__init__(
             f"version {version} of workflow {workflow_id!r} cannot be restored onto version {head_version}: "
             f"histories are only continued; import into a store that does not hold this workflow"
+        )
+
+
+class ContextReferencedError(PersistenceError):
+    """Rows of *table*, which is not of context-core, refer to a workflow and keep it from being deleted."""
+
+    def __init__(self, *, workflow_id: str, table: str) -> None:
+        self.workflow_id = workflow_id
+        self.table = table
+        super().__init__(
+            f"workflow {shown(workflow_id)} cannot be deleted or pruned: table {table!r} refers to it by a foreign key. "
+            f"Delete its rows first, or declare the foreign key ON DELETE CASCADE; nothing was changed"
         )
 
 

@@ -39,8 +39,8 @@ _ROWS: Final = """
         version, CAST(context_data AS BLOB)
     FROM temp.original_workflow_context ORDER BY id"""
 _INTO_HEAD: Final = f"""
-    INSERT INTO workflow_context (workflow_id, version, {", ".join(RECORD_COLUMNS)}, document)
-    SELECT ?, ?, {", ".join("?" * len(RECORD_COLUMNS))}, coalesce(context_data, '')
+    INSERT INTO workflow_context (rowid, workflow_id, version, {", ".join(RECORD_COLUMNS)}, document)
+    SELECT CASE WHEN typeof(id) = 'integer' THEN id END, ?, ?, {", ".join("?" * len(RECORD_COLUMNS))}, coalesce(context_data, '')
     FROM temp.original_workflow_context WHERE id = ?"""
 _INTO_VERSIONS: Final = f"""
     INSERT INTO workflow_context_versions (workflow_id, version, {", ".join(RECORD_COLUMNS)}, document)

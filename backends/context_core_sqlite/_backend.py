@@ -1,9 +1,10 @@
 """`SqliteBackend`: the verbs, each a transaction or a single statement over one database file."""
 
+import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from os import PathLike
 from pathlib import Path
@@ -30,11 +31,16 @@ from context_core.records import (
 )
 from context_core.url import BackendURL
 from context_core_sqlite import _maintenance, _read, _rehashing, _schema
-from context_core_sqlite._connection import Connections, Options, connect
+from context_core_sqlite._connection import Connections
+from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import primary_code, translating
+from context_core_sqlite._files import check_files
+from context_core_sqlite._objects import Difference
 from context_core_sqlite._read_only import ReadOnlyConnections
 from context_core_sqlite._snapshot import SqliteSnapshot
 from context_core_sqlite._write import Writer
+
+_LOG: Final = logging.getLogger("context_core_sqlite")
 
 OLDEST_SQLITE: Final = (3, 37, 0)
 """The first with STRICT tables."""
@@ -202,6 +208,7 @@ class SqliteBackend(ContextBackend):
 
 def _open(options: Options, clock: Clock) -> int:
     """Make or migrate the database, having looked first: a file that is not ours is left as it is."""
+    check_files(options.path)
     existed = options.path.exists()
     size_bytes = options.path.stat().st_size if existed else 0
     with closing(connect(options, create=not existed)) as connection:
@@ -212,15 +219,25 @@ def _open(options: Options, clock: Clock) -> int:
         # Readers go on while a writer writes, and a commit is one sync. The mode stays with the file; it comes last,
         # so that a file that could not be made ours is left as it was.
         _retrying(lambda: connection.execute("PRAGMA journal_mode = WAL"), options.busy_timeout_s)
+        _warn(options.location, _schema.differences(connection))
         return version
 
 
+def _warn(location: str, differences: Sequence[Difference]) -> None:
+    ours = [str(difference) for difference in differences if not difference.is_foreign]
+    if ours:
+        _LOG.warning("%s: %s; store.repair() restores what can be restored", location, "; ".join(ours))
+
+
 def _open_read_only(options: Options) -> int:
+    check_files(options.path)
     if not options.path.exists():
         raise BackendUnavailableError(f"there is no database {options.location}: open it once for writing")
     connections = ReadOnlyConnections(options)
     try:
-        return connections.read(_schema.check_readable, options.location)
+        version = connections.read(_schema.check_readable, options.location)
+        _warn(options.location, connections.read(lambda connection, _: _schema.differences(connection), None))
+        return version
     finally:
         connections.close()
 

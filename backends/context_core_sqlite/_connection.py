@@ -7,16 +7,16 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Final, TypeVar, cast
-from urllib.parse import quote
-
-import attrs
 
 from context_core.errors import BackendClosedError, BackendUnavailableError, ContextCoreError, OutcomeUnknownError
+from context_core_sqlite import _foreign_keys
+from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import primary_code, translated
+from context_core_sqlite._files import Change, FileWatch
 from context_core_sqlite._group import Write, WriteQueue
 from context_core_sqlite._history import Packer
+from context_core_sqlite._wal import WalLimit, fold
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -24,59 +24,12 @@ T = TypeVar("T")
 MAX_IDLE_READERS: Final = 8
 """Reading connections kept for the next reader; more are opened as threads need them, and closed after use."""
 
-CACHED_STATEMENTS: Final = 256
-"""Prepared statements kept by each connection: preparing costs as much as running one."""
-
 FORK_PATIENCE_S: Final = 10.0
 """How long a fork waits for reads under way."""
 
 SHORTEST_PAUSE_S: Final = 0.0005
 LONGEST_PAUSE_S: Final = 0.002
 """How long a writer pauses before it looks again whether those of other processes are done."""
-
-
-@attrs.frozen(kw_only=True)
-class Options:
-    """How a database file is used.
-
-    Attributes:
-        path: Absolute, so that a later change of directory moves nothing.
-        synchronous: FULL survives power loss; NORMAL survives a killed process and may lose the last saves with power.
-        busy_timeout_s: How long a call waits for other writers.
-        read_only: Write and create nothing.
-    """
-
-    path: Path
-    synchronous: str
-    busy_timeout_s: float
-    read_only: bool
-
-    @property
-    def location(self) -> str:
-        """The path as it is shown in messages."""
-        return str(self.path)
-
-
-def connect(options: Options, *, create: bool = False) -> sqlite3.Connection:
-    """Open a connection; without *create* a missing file is an error, so that a vanished database stays noticed."""
-    mode = "ro" if options.read_only else ("rwc" if create else "rw")
-    connection = sqlite3.connect(
-        f"file:{quote(os.fsencode(options.path))}?mode={mode}",
-        uri=True,
-        timeout=options.busy_timeout_s,
-        isolation_level=None,  # transactions begin where this package says BEGIN
-        check_same_thread=False,  # a connection is used by one thread at a time, not by one thread only
-        cached_statements=CACHED_STATEMENTS,
-    )
-    try:
-        # An acknowledged save survives power loss: the WAL is synced at each commit, not only at checkpoints.
-        connection.execute(f"PRAGMA synchronous = {options.synchronous}")
-        # A database file is data: a function hidden in its schema must not run with our rights.
-        connection.execute("PRAGMA trusted_schema = OFF")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 class Connections:
@@ -93,7 +46,9 @@ class Connections:
         self._is_closed = False
         self._queue = WriteQueue(self._together, options.busy_timeout_s)
         self._writer: sqlite3.Connection | None = None
-        self._writer_identity: tuple[int, int] | None = None
+        self._files = FileWatch(options.path)
+        self._wal_limit = WalLimit(options.location)
+        self._generation = 0  # of the connections: those of an older one are closed after use
         self._idle: list[sqlite3.Connection] = []
         self._at_work: list[None] = []  # one for each read under way
         self._is_forking = False
@@ -124,9 +79,13 @@ class Connections:
             self._at_work.pop()
 
     def _read(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
+        if self._files.is_due:
+            self._look()
+        generation = self._generation
         try:
             connection = self._idle.pop()
         except IndexError:
+            self._files.check_not_abandoned()
             connection = connect(self._options)
         try:
             result = work(connection, argument)
@@ -134,6 +93,12 @@ class Connections:
             # A statement that was broken off may still be open, and what is read beside it is of its moment (CO05).
             connection.close()
             raise
+        self._files.remember()
+        if self._files.wal_bytes > self._wal_limit.truncate_above_bytes and not connection.in_transaction:
+            self._wal_limit.keep(connection, self._files.wal_bytes, int(self._options.busy_timeout_s * 1000))
+        if generation != self._generation:
+            connection.close()
+            return result
         self._idle.append(connection)
         if self._is_closed or len(self._idle) > MAX_IDLE_READERS:
             self._close_surplus()
@@ -151,17 +116,25 @@ class Connections:
         """Do one write in a transaction of its own."""
         self.check_open()
         try:
-            connection = self._open_writer()
             try:
-                self._begin(connection)
-                result = work(connection, argument)
-                self._commit(connection)
-            except BaseException:
-                self._roll_back(connection)
-                raise
+                return self._transact(work, argument)
+            except sqlite3.OperationalError as error:
+                if self._writer is None or not _foreign_keys.give_way(self._writer, self._options.location, error):
+                    raise
+                return self._transact(work, argument)
         except sqlite3.Error as error:
             raise self._translated(error) from error
-        return result
+
+    def _transact(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
+        connection = self._open_writer()
+        try:
+            self._begin(connection)
+            result = work(connection, argument)
+            self._commit(connection)
+            return result  # noqa: TRY300  # an interrupt right behind the commit is handled as one before it
+        except BaseException:
+            self._roll_back(connection)
+            raise
 
     def _together(self, writes: Sequence[Write]) -> None:
         """Do several writes in one transaction, each with its own result or error."""
@@ -198,6 +171,10 @@ class Connections:
             self._roll_back(connection)
             for write in writes:
                 write.error = self._copied(error)
+        except ContextCoreError:  # a foreign key of someone else refused one of them; which one shows each by itself
+            self._roll_back(connection)
+            _reset(writes)
+            return False
         except BaseException:
             # An interrupt, or the like, of the thread that this runs in.
             if connection.in_transaction:
@@ -231,6 +208,8 @@ class Connections:
 
     def drop_idle(self) -> None:
         """Close the writer and the idle readers; the next call opens new ones. Needs the turn to write."""
+        self._generation += 1
+        self._files.forget()
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.close()
@@ -263,6 +242,7 @@ class Connections:
             _inherited.append(self._writer)
         self._writer = None
         self._idle = []
+        self._files.forget()
         self._queue = WriteQueue(self._together, self._options.busy_timeout_s)
         self._at_work = []
         self._is_forking = False
@@ -283,24 +263,59 @@ class Connections:
         """
         if self._writer is not None and self._writer.in_transaction:
             self._roll_back(self._writer)  # an interrupt broke off the one before
+        if self._writer is None and not self._idle:
+            self._files.forget()
+        change = self._files.look()
+        if change is not None:
+            raise self._give_up(change)
         if self._writer is None:
+            self._files.check_not_abandoned()
             self._writer = connect(self._options)
             self._writer.execute("PRAGMA busy_timeout = 0")  # from here on `_begin` does the waiting
-            self._writer_identity = self._identity()
-        elif self._identity() != self._writer_identity:
-            self.drop_idle()
-            raise BackendUnavailableError(
-                f"the database {self._options.location} was removed or replaced while it was open: nothing was "
-                f"written; put it back and try again, or open a new store"
-            )
+            _foreign_keys.switch_on(self._writer, self._options.location)  # it reads, which opens the WAL
+            self._files.remember()
+        if self._files.wal_bytes > self._wal_limit.truncate_above_bytes:
+            self._wal_limit.keep(self._writer, self._files.wal_bytes, busy_timeout_ms=0)
         return self._writer
 
-    def _identity(self) -> tuple[int, int] | None:
+    def _give_up(self, change: Change) -> BackendUnavailableError:
+        """Close connections to files that are no longer at their path; a removed WAL is copied into the main file first.
+
+        Needs the turn to write. Nobody has opened the database since a WAL was removed: that would make a new one.
+        """
+        if change is Change.REPLACED:
+            self._files.abandon(self._writer, *self._idle)
+            self._writer, self._idle = None, []
+            self._generation += 1
+            return self._files.error(change, is_folded=False)
+        is_folded = change is Change.MAIN or self._fold()
+        if is_folded:
+            self.drop_idle()
+        return self._files.error(change, is_folded=is_folded)
+
+    def _fold(self) -> bool:
+        if self._writer is not None:
+            return fold(self._writer)
         try:
-            status = os.stat(self._options.path)  # noqa: PTH116  # Path.stat costs twice as much, at each save
-        except OSError:
-            return None
-        return status.st_dev, status.st_ino
+            reader = self._idle.pop()
+        except IndexError:
+            return True  # no connection holds it
+        is_folded = fold(reader)
+        self._idle.append(reader)
+        return is_folded
+
+    def _look(self) -> None:
+        """Look, before a read, at the files and at the size of the WAL."""
+        if self._writer is None and not self._idle:
+            self._files.forget()
+        change = self._files.look()
+        if change is not None:
+            if not self._queue.turn.acquire(blocking=False):
+                raise self._files.error(change, is_folded=False)
+            try:
+                raise self._give_up(change)
+            finally:
+                self._queue.release()
 
     def _begin(self, connection: sqlite3.Connection) -> None:
         """Begin a transaction that writes, once writers of other processes are out of the way.
@@ -328,11 +343,15 @@ class Connections:
         try:
             connection.execute("COMMIT")
             self._packer.commit()
+        except sqlite3.IntegrityError as error:  # only a deferred foreign key speaks up that late
+            raise _foreign_keys.refused_commit(connection) from error
         except sqlite3.Error as error:
             if primary_code(error) == sqlite3.SQLITE_IOERR:
                 # The commit may have reached the disk before the failure was seen.
                 raise OutcomeUnknownError(f"the disk failed under {self._options.location} during a commit") from error
             raise
+        if self._files.has_lost_wal():
+            raise OutcomeUnknownError(f"the WAL of {self._options.location} was removed or replaced during a commit")
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
         """Undo what is open. A connection that cannot even do that is given up, and with it its transaction."""

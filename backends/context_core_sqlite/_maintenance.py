@@ -15,6 +15,7 @@ from context_core.history_codec import PackedVersion, Unpacker
 from context_core.maintenance import Examination, PrunedRange, PruneRequest, VerifyReport
 from context_core.records import time_to_text
 from context_core_sqlite import _history
+from context_core_sqlite._foreign_keys import refusals_named
 from context_core_sqlite._history import one_view
 from context_core_sqlite._rows import header
 
@@ -71,7 +72,8 @@ def forget(connection: sqlite3.Connection, ranges: list[PrunedRange]) -> None:
             "SELECT version FROM workflow_context WHERE workflow_id = ?", (pruned.workflow_id,)
         ).fetchone()
         if head is not None:
-            _history.forget(connection, pruned.workflow_id, pruned.first, min(pruned.last, head[0] - 1))
+            with refusals_named(connection, pruned.workflow_id):
+                _history.forget(connection, pruned.workflow_id, pruned.first, min(pruned.last, head[0] - 1))
 
 
 def verify(connection: sqlite3.Connection, _: None) -> VerifyReport:

@@ -13,8 +13,9 @@ from typing import Final, NoReturn, TypeVar
 from urllib.parse import quote
 
 from context_core.errors import BackendBusyError, BackendClosedError, ReadOnlyError
-from context_core_sqlite._connection import Options, connect
+from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import translating
+from context_core_sqlite._files import check_files, wal_of
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -28,8 +29,9 @@ class ReadOnlyConnections:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._wal = Path(f"{options.path}-wal")
+        self._wal = Path(wal_of(options.path))
         self._is_closed = False
+        check_files(options.path)
 
     def check_open(self) -> None:
         """Raise BackendClosedError after `close`."""

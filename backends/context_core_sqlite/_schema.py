@@ -11,6 +11,7 @@ import attrs
 
 from context_core.errors import ForeignDatabaseError, NewerDatabaseError, ReadOnlyError
 from context_core.records import Clock, time_to_text
+from context_core_sqlite import _foreign_keys, _objects
 from context_core_sqlite._adoption import ORIGINAL_COLUMNS, put_in, set_aside
 
 SCHEMA_TABLE: Final = "context_core_schema"
@@ -95,7 +96,14 @@ def inspect(connection: sqlite3.Connection, location: str) -> tuple[State, int]:
 
 
 def _inspect(connection: sqlite3.Connection, location: str) -> tuple[State, int]:
-    rows = connection.execute("SELECT lower(name), type, lower(tbl_name) FROM sqlite_schema").fetchall()
+    encoding = connection.execute("PRAGMA encoding").fetchone()[0]
+    if encoding != "UTF-8":
+        raise ForeignDatabaseError(
+            f"{location} is encoded as {encoding}, in which documents cannot be read: use another file, or copy it by "
+            f"sqlite3's .dump into a database of UTF-8; nothing was changed"
+        )
+    found = _objects.objects(connection)
+    rows = [(item.key, item.kind, item.table.lower()) for item in found]
     tables = {name: kind for name, kind, _ in rows if kind in ("table", "view")}  # lower: SQLite's names know no case
     # Indexes of the original table go with it; any other index or trigger of our names is in our way.
     in_our_way = {name for name, _, table in rows if name.startswith(OUR_PREFIX) and table != "workflow_context"}
@@ -104,6 +112,7 @@ def _inspect(connection: sqlite3.Connection, location: str) -> tuple[State, int]
         version = connection.execute(f"SELECT coalesce(max(version), 0) FROM {SCHEMA_TABLE}").fetchone()[0]
         if version > newest():
             raise NewerDatabaseError(location=location, found=version, known=newest())
+        _objects.check_tables(found, connection, expected(version), location)
         return State.OURS, version
     if not taken:
         return State.EMPTY, 0
@@ -118,6 +127,17 @@ def _inspect(connection: sqlite3.Connection, location: str) -> tuple[State, int]
 
 def _columns(connection: sqlite3.Connection, table: str) -> set[str]:
     return {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
+
+
+def expected(version: int) -> _objects.Expected:
+    """Return the tables, indexes and triggers of a schema version."""
+    steps = [step for step in migrations() if step.number <= version]
+    return _objects.expected((_CREATE_SCHEMA_TABLE, *(statement for step in steps for statement in step.statements)))
+
+
+def differences(connection: sqlite3.Connection) -> list[_objects.Difference]:
+    """Name the schema objects that are not as the newest schema version has them."""
+    return _objects.differences(_objects.objects(connection), expected(newest()))
 
 
 def migrate(connection: sqlite3.Connection, location: str, clock: Clock) -> int:
@@ -143,10 +163,17 @@ def check_readable(connection: sqlite3.Connection, location: str) -> int:
 
 
 def _apply(connection: sqlite3.Connection, step: Migration, location: str, clock: Clock) -> None:
+    with _foreign_keys.switched_off(connection):
+        _apply_in_transaction(connection, step, location, clock)
+
+
+def _apply_in_transaction(connection: sqlite3.Connection, step: Migration, location: str, clock: Clock) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         state, version = inspect(connection, location)
         if version < step.number:
+            of_others = _objects.attached_by_others(_objects.objects(connection), expected(version), OUR_TABLES)
+            dangling = _foreign_keys.violations(connection)
             if state is State.ORIGINAL:
                 set_aside(connection)
             if state is not State.OURS:
@@ -155,6 +182,8 @@ def _apply(connection: sqlite3.Connection, step: Migration, location: str, clock
                 connection.execute(statement)
             if state is State.ORIGINAL:
                 put_in(connection, clock())
+            _objects.attach_again(connection, of_others)
+            _foreign_keys.check_no_new_violations(connection, dangling, is_adoption=state is State.ORIGINAL)
             connection.execute(
                 "INSERT INTO context_core_schema (version, name, applied_at) VALUES (?, ?, ?)",
                 (step.number, step.name, time_to_text(clock())),

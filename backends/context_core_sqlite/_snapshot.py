@@ -18,8 +18,10 @@ from context_core.records import (
     VersionRequest,
 )
 from context_core_sqlite import _read
-from context_core_sqlite._connection import Options, connect
+from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import translating
+from context_core_sqlite._files import wal_bytes
+from context_core_sqlite._wal import TRUNCATE_ABOVE_BYTES, truncate
 
 T = TypeVar("T")
 
@@ -67,7 +69,13 @@ class SqliteSnapshot(ContextBackend):
         """End the read transaction."""
         with self._lock:
             connection, self._connection = self._connection, None
-            if connection is not None:
+            if connection is None:
+                return
+            try:
+                connection.rollback()
+                if wal_bytes(self._options.path) > TRUNCATE_ABOVE_BYTES:  # it kept the WAL from being emptied
+                    truncate(connection, 0)
+            finally:
                 connection.close()
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -30,6 +30,7 @@ from context_core.records import (
     SaveRequest,
     time_to_text,
 )
+from context_core_sqlite._foreign_keys import refusals_named
 from context_core_sqlite._history import BASE_SAVED_AT, Packer, guarded
 from context_core_sqlite._rows import document_value, record_values
 
@@ -146,9 +147,10 @@ class Writer:
         if not head.exists:
             return Deleted(existed=False)
         deleted_at = time_to_text(self._saved_at(head))
-        with guarded(connection, workflow_id):
-            connection.execute("DELETE FROM workflow_context_versions WHERE workflow_id = ?", (workflow_id,))
-        connection.execute("DELETE FROM workflow_context WHERE workflow_id = ?", (workflow_id,))
+        with refusals_named(connection, workflow_id):
+            with guarded(connection, workflow_id):
+                connection.execute("DELETE FROM workflow_context_versions WHERE workflow_id = ?", (workflow_id,))
+            connection.execute("DELETE FROM workflow_context WHERE workflow_id = ?", (workflow_id,))
         connection.execute(_BURY, (workflow_id, head.version, deleted_at))
         return Deleted(existed=True)
 

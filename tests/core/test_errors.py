@@ -23,6 +23,7 @@ SAMPLES = [
     errors.ContextExistsError(workflow_id="order-7", version=3),
     errors.VersionConflictError(workflow_id="order-7", expected=3, actual=5),
     errors.IdempotencyConflictError(workflow_id="order-7", key="k", version=2),
+    errors.ContextReferencedError(workflow_id="order-7", table="reviews"),
     errors.RestoreConflictError(workflow_id="order-7", version=3, head_version=5),
     errors.UnserializableValueError(path="$.decisions.a[3].b", type_name="set", problem="does not come back"),
     errors.CorruptDocumentError(workflow_id="order-7", version=2, problem="not JSON"),

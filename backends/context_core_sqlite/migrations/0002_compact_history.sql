@@ -5,7 +5,7 @@ ALTER TABLE workflow_context_versions ADD COLUMN base_version INTEGER;
 -- A version's content never changes, but its bytes may be packed anew: when what they lean on is pruned, or when they
 -- are from before there was packing. That takes a row in the delete guard, in the same transaction; all other columns
 -- stay as they are whatever is in it.
-DROP TRIGGER workflow_context_versions_no_update;
+DROP TRIGGER IF EXISTS workflow_context_versions_no_update;
 
 CREATE TRIGGER workflow_context_versions_no_update
 BEFORE UPDATE OF id, workflow_id, version, epic_num, story_num, feature, workflow_name, current_phase, status, created_at,
