@@ -49,7 +49,7 @@ from context_core.model import PhaseTransition, Status, WorkflowContext
 from context_core.persistence import ContextPersistence
 from context_core.query import JsonPath
 from context_core.records import BackendDescription, Capability, Limits, VersionHeader
-from context_core.serialization import Upcaster
+from context_core.upcasting import Upcaster
 from context_core.url import BackendURL
 
 __all__ = [

@@ -140,10 +140,13 @@ def _explain(value: Any, path: str, depth: int) -> None:
         if not _is_unicode(value):
             problem = "text with a lone surrogate is not Unicode; decode it properly first"
     elif kind is not bool and value is not None:
-        advice = _ADVICE.get(kind, "convert it to a JSON value first")
-        problem = f"{_name(kind)} does not come back exactly from JSON; {advice}"
+        problem = f"{_name(kind)} does not come back exactly from JSON; {_advice(kind)}"
     if problem is not None:
         raise UnserializableValueError(path=path, type_name=_name(kind), problem=problem)
+
+
+def _advice(kind: type) -> str:
+    return "use its value" if _is_enum(kind) else _ADVICE.get(kind, "convert it to a JSON value first")
 
 
 def _check_depth(depth: int) -> None:
@@ -265,8 +268,8 @@ def _make_converter() -> OrjsonConverter:
     converter.register_unstructure_hook_func(_is_free_form, _as_is)
     converter.register_structure_hook_func(_is_free_form, lambda value, _: value)
     converter.register_unstructure_hook_func(_is_enum, lambda member: member.value)
-    converter.register_unstructure_hook(StrEnum, lambda member: member.value)  # cattrs takes it for the str that it is
     converter.register_unstructure_hook(datetime, _time_of_field)
+    converter.register_unstructure_hook(StrEnum, str.__str__)  # cattrs takes it for the str that it is
     converter.register_unstructure_hook(UUID, str)
     converter.register_structure_hook(UUID, lambda value, _: UUID(value))
     converter.register_unstructure_hook_func(lambda kind: kind == list[str], _as_is)
@@ -323,11 +326,22 @@ def _exactly(accepted: tuple[type, ...]) -> Callable[[Any, Any], Any]:
     names = " or ".join(kind.__name__ for kind in accepted)
 
     def check(value: Any, kind: Any) -> Any:
+        if _is_enum(kind):  # cattrs asks here for an IntEnum too: it is an int
+            return _member(kind, value, accepted)
         if type(value) in accepted:
-            return kind(value) if _is_enum(kind) else value  # cattrs asks here for an IntEnum too: it is an int
+            return value
         raise TypeError(f"expected {names}, not {type(value).__name__}")
 
     return check
+
+
+def _member(kind: Any, value: Any, accepted: tuple[type, ...]) -> Any:
+    if type(value) is kind:
+        return value
+    if type(value) in accepted and value in {member.value for member in kind}:
+        return kind(value)
+    known = ", ".join(str(member.value) for member in kind)
+    raise ValueError(f"must be one of {known}, not {shown(value)}")
 
 
 def _is_typed_list(kind: Any) -> bool:

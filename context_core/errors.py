@@ -39,15 +39,34 @@ password. An engine's own exception is always the ``__cause__``.
 """
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+
+MOST_CHARACTERS: Final = 1_500
+"""A message ends here, so that an id or a filter of a megabyte makes no log entry of a megabyte."""
+
+_KEPT_BEFORE: Final = 1_000
 
 
 class ContextCoreError(Exception):
-    """The root of every error that context-core raises. They all travel between processes, facts included."""
+    """The root of every error that context-core raises. They all travel between processes, facts included.
+
+    A message of more than `MOST_CHARACTERS` loses its middle; the facts stay whole.
+    """
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(_cut(each) if isinstance(each, str) else each for each in arguments))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The constructors take facts, where pickle would pass them the sentence.
         return _revive, (type(self), self.args, self.__dict__)
+
+
+def _cut(message: str) -> str:
+    """Return *message* without its middle where it is too long: the end says what to do next."""
+    if len(message) <= MOST_CHARACTERS:
+        return message
+    left_out = f" [… {len(message) - MOST_CHARACTERS:,} characters are left out …] "
+    return f"{message[: _KEPT_BEFORE - len(left_out)]}{left_out}{message[-(MOST_CHARACTERS - _KEPT_BEFORE) :]}"
 
 
 def _revive(kind: type[ContextCoreError], arguments: tuple[Any, ...], facts: dict[str, Any]) -> ContextCoreError:
@@ -59,10 +78,14 @@ def _revive(kind: type[ContextCoreError], arguments: tuple[Any, ...], facts: dic
 
 def shown(value: object, length: int = 40) -> str:
     """Return *value* as a message may show it, cut to *length* characters."""
+    if isinstance(value, str | bytes):
+        value = value[:length]  # no megabyte is written to be cut
     try:
         return f"{value!r:.{length}}"
     except ValueError:  # Python does not write an int of thousands of digits
         return f"a huge {type(value).__name__}"
+    except RecursionError:
+        return f"a {type(value).__name__} nested too deep"
 
 
 class ConfigurationError(ContextCoreError, ValueError):
@@ -133,11 +156,13 @@ class PersistenceError(ContextCoreError):
 
 
 class ContextNotFoundError(PersistenceError, LookupError):
-    """No context is stored under this id."""
+    """No context is stored under this id. An engine may raise it with a message of its own; `workflow_id` is then empty."""
 
-    def __init__(self, *, workflow_id: str) -> None:
+    def __init__(self, message: str | None = None, *, workflow_id: str = "") -> None:
         self.workflow_id = workflow_id
-        super().__init__(f"no context is stored for workflow {workflow_id!r}: check the id, or save it first")
+        if message is None:
+            message = f"Context not found: no workflow {shown(workflow_id)} is stored: check the id, or save it first"
+        super().__init__(message)
 
 
 class VersionNotFoundError(ContextNotFoundError):
@@ -146,7 +171,7 @@ class VersionNotFoundError(ContextNotFoundError):
     def __init__(self, *, workflow_id: str, wanted: str, head_version: int) -> None:
         PersistenceError.__init__(
             self,
-            f"workflow {workflow_id!r} has no {wanted}; its newest version is {head_version}. "
+            f"Context not found: workflow {workflow_id!r} has no {wanted}; its newest version is {head_version}. "
             f"history({workflow_id!r}) lists those it has",
         )
         self.workflow_id = workflow_id
@@ -170,9 +195,15 @@ class VersionConflictError(PersistenceError):
         self.workflow_id = workflow_id
         self.expected = expected
         self.actual = actual
-        where = f"is at version {actual}" if actual else "does not exist"
-        wish = f"not {expected}" if expected else "but was to be created"
-        super().__init__(f"workflow {workflow_id!r} {where}, {wish}: load it again and retry")
+        if not expected:
+            problem = f"exists already, at version {actual}, but was to be created: choose another id, or load it first"
+        elif not actual:
+            problem = (
+                f"does not exist, so it is not at version {expected}: it was deleted or never saved; create it anew"
+            )
+        else:
+            problem = f"is at version {actual}, not {expected}: load it again and retry"
+        super().__init__(f"workflow {workflow_id!r} {problem}")
 
 
 class IdempotencyConflictError(PersistenceError):

@@ -1,6 +1,6 @@
 """The state of one running workflow, as a value."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final, Self, cast
@@ -9,6 +9,7 @@ import attrs
 
 from context_core._converter import IN_DOCUMENT, decode, document_fields, encode, typed_tree
 from context_core.errors import InvalidContextError, shown
+from context_core.upcasting import SCHEMA, SCHEMA_KEY, UnknownSchemaError, Upcaster, chained, upcast
 
 MAX_TEXT: Final = 255
 """Ids and every other indexed text end here, in characters."""
@@ -23,7 +24,7 @@ _SECONDS_OR_NONE: Final = frozenset({int, float, type(None)})
 
 
 class Status(StrEnum):
-    """How a workflow stands. A context's `status` is the plain text of one of these."""
+    """How a workflow stands. A context's `status` is one of these, and equals its text: `Status.FAILED == "failed"`."""
 
     RUNNING = "running"
     COMPLETED = "completed"
@@ -31,7 +32,8 @@ class Status(StrEnum):
     PAUSED = "paused"
 
 
-_STATUSES: Final = frozenset(status.value for status in Status)
+STATUSES: Final = {status.value: status for status in Status}
+"""The members by their text."""
 
 
 def utc_now() -> datetime:
@@ -70,8 +72,8 @@ def _check_number(_: object, attribute: "attrs.Attribute[Any]", value: object) -
         raise InvalidContextError(field=attribute.name, problem=problem)
 
 
-def _check_status(_: object, attribute: "attrs.Attribute[str]", value: object) -> None:
-    if type(value) is not str or value not in _STATUSES:
+def _check_status(_: object, attribute: "attrs.Attribute[Status]", value: object) -> None:
+    if type(value) is not Status:
         problem = f"must be one of {', '.join(Status)}, not {shown(value)}"
         raise InvalidContextError(field=attribute.name, problem=problem)
 
@@ -129,8 +131,9 @@ def _updated_at(value: object) -> datetime:
     return _in_utc("updated_at", value)
 
 
-def _plain_text(value: object) -> object:
-    return value.value if isinstance(value, Status) else value
+def _status(value: object) -> Any:
+    """The member, of itself or of its text; whatever else is left to the validator."""
+    return STATUSES.get(value, value) if type(value) is str else value
 
 
 def _unknown_fields() -> Any:
@@ -173,7 +176,7 @@ class WorkflowContext:
     decisions: dict[str, Any] = attrs.field(factory=dict, validator=_check_dict)
     artifacts: list[Any] = attrs.field(factory=list, validator=_check_list)
     errors: list[Any] = attrs.field(factory=list, validator=_check_list)
-    status: str = attrs.field(default=Status.RUNNING.value, converter=_plain_text, validator=_check_status)
+    status: Status = attrs.field(default=Status.RUNNING, converter=_status, validator=_check_status)
     created_at: datetime = attrs.field(factory=utc_now, converter=_created_at)
     updated_at: datetime = attrs.field(
         default=attrs.Factory(lambda self: self.created_at, takes_self=True),
@@ -251,13 +254,32 @@ class WorkflowContext:
         return encode(self.to_dict()).decode()
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Build a context from JSON text that `to_json` gave."""
+    def from_json(cls, text: str | bytes, *, upcasters: Iterable[Upcaster] = ()) -> Self:
+        """Build a context from JSON text: what `to_json` gave, or any document that a store reads.
+
+        A text without a schema number is read as schema 0, whose times may be naive; *upcasters* are those of the store.
+
+        Raises:
+            InvalidContextError: It is no such text; the error names the field that is missing or does not fit.
+        """
         try:
             fields = decode(text.encode() if isinstance(text, str) else text)
         except ValueError as error:
-            raise InvalidContextError(field="$", problem=f"is not JSON: {error}") from error
+            raise InvalidContextError(field="$", problem="is not JSON") from error
+        if type(fields) is dict:
+            fields = _upcast(fields, upcasters)
         return cls.from_dict(fields)
+
+
+def _upcast(fields: dict[str, Any], upcasters: Iterable[Upcaster]) -> dict[str, Any]:
+    schema = fields.pop(SCHEMA_KEY, 0)
+    try:
+        return upcast(fields, schema, chained(upcasters))
+    except UnknownSchemaError:
+        problem = f"is {shown(schema)}, this code reads {SCHEMA} and older ones: upgrade context-core"
+        raise InvalidContextError(field=SCHEMA_KEY, problem=problem) from None
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise InvalidContextError(field="$", problem=f"cannot be read as a document of schema {schema}") from error
 
 
 _FIELD_COUNT: Final = len(document_fields(WorkflowContext))
@@ -299,6 +321,7 @@ def rebuild(fields: dict[str, Any], version: int) -> WorkflowContext | None:
     if created_at.tzinfo is not UTC or updated_at.tzinfo is not UTC:
         return None
     fields["phase_history"] = history
+    fields["status"] = STATUSES[fields["status"]]
     fields["created_at"] = created_at
     fields["updated_at"] = updated_at
     fields["version"] = version
@@ -328,7 +351,7 @@ def _is_plain(fields: dict[str, Any]) -> bool:
         and type(epic_num) is int
         and 0 < epic_num <= _MAX_INT
         and (story_num is None or (type(story_num) is int and 0 < story_num <= _MAX_INT))
-        and fields["status"] in _STATUSES
+        and fields["status"] in STATUSES
         and type(fields["decisions"]) is dict
         and type(fields["metadata"]) is dict
         and type(fields["artifacts"]) is list

@@ -14,6 +14,7 @@ import attrs
 from context_core._converter import time_to_text
 from context_core.conditions import Condition, OrderTerm
 from context_core.errors import CorruptDocumentError, DamagedHistoryError
+from context_core.model import STATUSES
 
 __all__ = [
     "BackendDescription",
@@ -263,6 +264,10 @@ class StoredDocument(NamedTuple):
     save_id: bytes | None = None
 
 
+def _status(text: str) -> str:
+    return STATUSES.get(text, text)
+
+
 @attrs.frozen(kw_only=True, slots=False)
 class VersionHeader:
     """One stored version without its document.
@@ -277,7 +282,8 @@ class VersionHeader:
     feature: str
     workflow_name: str
     current_phase: str
-    status: str
+    status: str = attrs.field(converter=_status)
+    """The member of `Status`; another text only where what is stored is damaged."""
     created_at: datetime
     updated_at: datetime
     saved_at: datetime

@@ -1,8 +1,7 @@
 """Contexts to records and back: documents, their schema number, and the upcasters that read old ones."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
@@ -20,45 +19,12 @@ from context_core.errors import (
 from context_core.idempotency import content_of, idempotency_key
 from context_core.model import WorkflowContext, rebuild
 from context_core.records import ContextRecord, IdempotencyKey, StoredDocument
-
-SCHEMA: Final = 1
-"""The schema number that this code writes into every document."""
-
-SCHEMA_KEY: Final = "schema"
+from context_core.upcasting import SCHEMA, SCHEMA_KEY, UnknownSchemaError, Upcaster, chained, upcast
 
 SAVE_ID_BYTES: Final = 16
 """Random bytes kept beside each document that went through a codec."""
 
 C = TypeVar("C", bound=WorkflowContext)
-
-
-@attrs.frozen
-class Upcaster:
-    """Turns a document of schema *from_schema* into one of the next: a step of the chain that reads old documents."""
-
-    from_schema: int
-    upgrade: Callable[[dict[str, Any]], dict[str, Any]]
-    """Gets the document's fields without the schema number, and may change and return them."""
-
-
-def _add_time_zones(fields: dict[str, Any]) -> dict[str, Any]:
-    """Schema 0 is a document without a number, its times naive: they are read as UTC."""
-    for name in ("created_at", "updated_at"):
-        fields[name] = _as_utc(fields.get(name))
-    for transition in fields.get("phase_history") or ():
-        if isinstance(transition, dict):
-            transition["timestamp"] = _as_utc(transition.get("timestamp"))
-    return fields
-
-
-def _as_utc(text: Any) -> Any:
-    if not isinstance(text, str):
-        return text
-    moment = datetime.fromisoformat(text)
-    return text if moment.tzinfo is not None else moment.replace(tzinfo=UTC).isoformat()
-
-
-_OWN_UPCASTERS: Final = (Upcaster(0, _add_time_zones),)
 
 
 class ContextSerializer(Generic[C]):
@@ -79,7 +45,7 @@ class ContextSerializer(Generic[C]):
         _check_context_type(context_type)
         self.context_type = context_type
         self._is_plain_type = context_type is WorkflowContext
-        self._upcasters = _chained(upcasters)
+        self._upcasters = chained(upcasters)
         if codec is not None and not isinstance(codec, DocumentCodec):
             raise ConfigurationError(f"document_codec must have encode and decode, as DocumentCodec: {codec!r:.80}")
         self._codec = codec
@@ -120,7 +86,7 @@ class ContextSerializer(Generic[C]):
             feature=context.feature,
             workflow_name=context.workflow_name,
             current_phase=context.current_phase,
-            status=context.status,
+            status=str(context.status),
             created_at=context.created_at,
             updated_at=context.updated_at,
             tags=tuple(context.tags),
@@ -176,27 +142,18 @@ class ContextSerializer(Generic[C]):
             fields = decode(stored.document if stored.save_id is None else self.open(stored))
             schema = fields.pop(SCHEMA_KEY, 0)
             if schema != SCHEMA or type(schema) is not int:
-                fields = self._upcast(fields, schema, stored)
+                fields = upcast(fields, schema, self._upcasters)
             # rebuild takes the fields over where it succeeds
             found = rebuild(fields, stored.version) if self._is_plain_type else None
             if found is None:
                 found = self.context_type.from_dict(fields, version=stored.version)
+        except UnknownSchemaError as error:
+            raise _unsupported(stored, error.schema) from None
         except (ValueError, AttributeError, KeyError, TypeError) as error:
             raise _corrupt(stored, _describe(error)) from error
         if found.workflow_id != stored.workflow_id:
             raise _corrupt(stored, "it is that of another workflow")
         return found  # type: ignore[return-value]  # where rebuild made it, C is WorkflowContext; a cast is a call
-
-    def _upcast(self, fields: dict[str, Any], schema: Any, stored: StoredDocument) -> dict[str, Any]:
-        if type(schema) is not int or schema > SCHEMA:
-            raise _unsupported(stored, schema)
-        while schema < SCHEMA:
-            if schema not in self._upcasters:
-                raise _unsupported(stored, schema)
-            for step in self._upcasters[schema]:
-                fields = step.upgrade(fields)
-            schema += 1
-        return fields
 
 
 def _secret_of(codec: DocumentCodec | None) -> bytes | None:
@@ -212,19 +169,6 @@ def _check_unknown(context: WorkflowContext) -> None:
     if hidden:
         problem = f"must not hold {', '.join(sorted(hidden))}: that is a field of its own"
         raise InvalidContextError(field="unknown_fields", problem=problem)
-
-
-def _chained(upcasters: Iterable[Upcaster]) -> Mapping[int, Sequence[Upcaster]]:
-    """The steps by the schema they start from, ours before the engine's."""
-    steps: dict[int, list[Upcaster]] = {}
-    for step in (*_OWN_UPCASTERS, *upcasters):
-        if type(step.from_schema) is not int or not 0 <= step.from_schema < SCHEMA:
-            raise ConfigurationError(
-                f"an upcaster starts from schema 0 to {SCHEMA - 1}, not {step.from_schema!r:.40}: "
-                f"documents are written with schema {SCHEMA}"
-            )
-        steps.setdefault(step.from_schema, []).append(step)
-    return steps
 
 
 def _corrupt(stored: StoredDocument, problem: str) -> CorruptDocumentError:

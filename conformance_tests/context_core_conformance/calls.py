@@ -48,7 +48,7 @@ CALLS: Final[dict[str, Callable[[Store, Path], object]]] = {
 }
 """By name; the folder is for files, and holds `exported.jsonl`, an export of the store."""
 
-WORK_WHEN_CLOSED: Final = frozenset({"close", "is_closed", "describe", "from_config"})
+WORK_WHEN_CLOSED: Final = frozenset({"close", "is_closed", "db_path", "describe", "from_config"})
 """All other public names of a store."""
 
 NEEDS: Final = {

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Generic, NoReturn, Self, cast
 
 from typing_extensions import TypeVar
 
-from context_core._facade.arguments import address
+from context_core._facade.arguments import FILE_BACKEND, address
 from context_core._facade.damaged import UNREADABLE, DamagePolicy, in_order
 from context_core.codecs import DocumentCodec
 from context_core.config import find_settings
@@ -16,7 +17,8 @@ from context_core.hookspecs import VERBS, ContextBackend
 from context_core.model import WorkflowContext, utc_now
 from context_core.plugins import BoundVerbs, bind, open_backend
 from context_core.records import BackendDescription, Clock, DamagedRow, StoredDocument
-from context_core.serialization import ContextSerializer, Upcaster
+from context_core.serialization import ContextSerializer
+from context_core.upcasting import Upcaster
 
 C = TypeVar("C", bound=WorkflowContext, default=WorkflowContext)
 
@@ -68,6 +70,12 @@ class OpenedStore(Generic[C]):
     def describe(self) -> BackendDescription:
         """Return the backend's name, place, capabilities and limits."""
         return self._backend.describe()
+
+    @property
+    def db_path(self) -> Path | None:
+        """The absolute path of the SQLite file; None for a store of another kind. It is known after `close` too."""
+        description = self._backend.describe()
+        return Path(description.location) if description.name == FILE_BACKEND else None
 
     @property
     def is_closed(self) -> bool:

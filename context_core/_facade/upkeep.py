@@ -300,7 +300,7 @@ def _record(header: VersionHeader, document: bytes) -> ContextRecord:
         feature=header.feature,
         workflow_name=header.workflow_name,
         current_phase=header.current_phase,
-        status=header.status,
+        status=str(header.status),
         created_at=header.created_at,
         updated_at=header.updated_at,
         tags=header.tags,

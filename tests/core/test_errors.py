@@ -2,6 +2,7 @@
 
 import builtins
 import copy
+import inspect
 import pickle
 import re
 
@@ -129,13 +130,17 @@ def test_a_conflict_says_both_versions():
 def test_a_conflict_on_creation_says_so():
     """Expected 0 stands for "does not exist"."""
     error = errors.VersionConflictError(workflow_id="a", expected=0, actual=5)
-    assert str(error) == "workflow 'a' is at version 5, but was to be created: load it again and retry"
+    assert str(error) == (
+        "workflow 'a' exists already, at version 5, but was to be created: choose another id, or load it first"
+    )
 
 
 def test_a_conflict_with_nothing_says_so():
     """Actual 0 stands for "does not exist"."""
     error = errors.VersionConflictError(workflow_id="a", expected=2, actual=0)
-    assert str(error) == "workflow 'a' does not exist, not 2: load it again and retry"
+    assert str(error) == (
+        "workflow 'a' does not exist, so it is not at version 2: it was deleted or never saved; create it anew"
+    )
 
 
 def test_an_unserializable_value_names_its_field():
@@ -153,3 +158,40 @@ def test_names_of_backends_and_distributions_are_sorted():
     """A message is the same at every run."""
     assert errors.BackendNotFoundError(name="x", known=["b", "a"]).known == ("a", "b")
     assert errors.BackendNameTakenError(name="x", distributions=["b", "a"]).distributions == ("a", "b")
+
+
+def test_a_missing_context_is_said_in_the_story_s_words():
+    """The message begins so, whatever is missing of it."""
+    missing = errors.ContextNotFoundError(workflow_id="order-7")
+    assert str(missing).startswith("Context not found: ")
+    assert "'order-7'" in str(missing)
+    other = errors.VersionNotFoundError(workflow_id="order-7", wanted="version 9", head_version=3)
+    assert str(other).startswith("Context not found: ")
+
+
+def test_an_engine_may_raise_a_missing_context_itself():
+    """With a message alone; it travels between processes."""
+    error = errors.ContextNotFoundError("Context not found: order-7")
+    for each in (error, pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (str(each), each.workflow_id, each.args) == ("Context not found: order-7", "", (str(error),))
+
+
+@pytest.mark.parametrize("kind", [errors.ConfigurationError, errors.ContextNotFoundError, errors.StorageError])
+def test_a_message_of_a_megabyte_loses_its_middle(kind):
+    """Its beginning says what is wrong, its end what to do next."""
+    message = str(kind(f"this is wrong: {'x' * 2**20}: do that next"))
+    assert len(message) <= errors.MOST_CHARACTERS
+    assert message.startswith("this is wrong: xxx")
+    assert message.endswith("xxx: do that next")
+    assert "characters are left out" in message
+
+
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+def test_no_fact_of_a_megabyte_makes_such_a_message(error):
+    """Every class cuts, whichever of its facts is too long; the facts stay whole."""
+    arguments = inspect.signature(type(error)).parameters
+    facts = {name: getattr(error, name) for name in arguments if hasattr(error, name)}
+    long = {name: 2**20 * "x" if isinstance(value, str) else value for name, value in facts.items()}
+    made = type(error)(**long) if long else type(error)(*[2**20 * "x" for _ in error.args if arguments])
+    assert len(str(made)) <= errors.MOST_CHARACTERS
+    assert {name: getattr(made, name) for name in long} == long

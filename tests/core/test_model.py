@@ -6,9 +6,18 @@ import zoneinfo
 from datetime import UTC, datetime, timedelta, timezone
 
 import attrs
+import orjson
 import pytest
 
-from context_core import InvalidContextError, PhaseTransition, Status, UnserializableValueError, WorkflowContext
+from context_core import (
+    InvalidContextError,
+    PhaseTransition,
+    Status,
+    UnserializableValueError,
+    Upcaster,
+    WorkflowContext,
+)
+from context_core.serialization import ContextSerializer
 from context_core_conformance.samples import EPOCH, a_context
 
 LATER = EPOCH + timedelta(seconds=90)
@@ -49,7 +58,7 @@ class TestConstruction:
     def test_it_is_frozen(self):
         """A field is changed in a copy."""
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
-            a_context().status = "failed"  # type: ignore[misc]  # the mistake under test
+            a_context().status = "failed"  # type: ignore[misc, assignment]  # the mistake under test
 
     def test_it_has_no_hash(self):
         """It holds lists and dicts."""
@@ -66,10 +75,25 @@ class TestConstruction:
         first.tags.append("x")
         assert second.tags == []
 
-    def test_a_status_may_be_given_as_a_member(self):
-        """It is kept as plain text, which JSON holds."""
-        status = a_context(status=Status.PAUSED).status
-        assert (type(status), status) == (str, "paused")
+    @pytest.mark.parametrize("given", ["paused", Status.PAUSED])
+    def test_a_status_is_the_member_however_it_comes(self, given):
+        """By construction, copy, a dict or JSON; it equals its text, and dicts and JSON hold the plain text."""
+        context = a_context(status=given)
+        dicts = [context.to_dict(), {**context.to_dict(), "status": given}]
+        for found in (
+            context,
+            a_context().copy_with(status=given, updated_at=context.updated_at),
+            attrs.evolve(a_context(), status=given),
+            pickle.loads(pickle.dumps(context)),
+            *map(WorkflowContext.from_dict, dicts),
+            WorkflowContext.from_json(context.to_json()),
+        ):
+            assert found.status is Status.PAUSED
+            assert found == context
+        assert context.status == "paused"
+        assert a_context().status is Status.RUNNING
+        assert type(context.to_dict()["status"]) is str
+        assert '"status":"paused"' in context.to_json()
 
     @pytest.mark.parametrize("status", [status.value for status in Status])
     def test_every_status_is_accepted(self, status):
@@ -346,3 +370,37 @@ class TestDocuments:
     def test_json_of_something_else_is_refused(self):
         """A list is no context."""
         assert refusal(WorkflowContext.from_json, "[]").field == "$"
+
+
+class TestReadingWhatAStoreReads:
+    """`from_json` reads each document that a store reads."""
+
+    def test_naive_times_are_those_of_schema_0(self):
+        """The story's program wrote no schema number and naive times: they are read as UTC, in the history too."""
+        context = a_context().transition_phase("review", at=EPOCH + timedelta(seconds=9))
+        old = context.to_json().replace("+00:00", "")
+        assert old != context.to_json()
+        assert WorkflowContext.from_json(old) == context
+
+    def test_a_stored_document_is_read(self):
+        """Its schema number is no unknown field."""
+        context = a_context()
+        stored = ContextSerializer(WorkflowContext).to_record(context).document
+        assert WorkflowContext.from_json(stored) == context
+        assert WorkflowContext.from_json(stored).unknown_fields == {}
+
+    def test_the_upcasters_of_the_engine_are_taken(self):
+        """Those that the store is opened with."""
+        renaming = Upcaster(0, lambda fields: {**fields, "feature": fields.pop("feature_name")})
+        old = a_context(feature="checkout").to_json().replace('"feature"', '"feature_name"')
+        assert WorkflowContext.from_json(old, upcasters=[renaming]).feature == "checkout"
+        with pytest.raises(InvalidContextError) as caught:
+            WorkflowContext.from_json("{}", upcasters=[renaming])
+        assert caught.value.field == "$"
+
+    @pytest.mark.parametrize("schema", [2, -1, 1.0, "1", None, [2] * 100_000])
+    def test_an_unknown_schema_is_refused(self, schema):
+        """As the store refuses it."""
+        with pytest.raises(InvalidContextError, match="upgrade context-core") as caught:
+            WorkflowContext.from_json(orjson.dumps({**a_context().to_dict(), "schema": schema}))
+        assert caught.value.field == "schema"

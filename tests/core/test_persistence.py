@@ -317,3 +317,14 @@ class TestWrappers:
                 else:
                     self.other.save_context(a_context(feature="meddled"))
             return (yield)
+
+
+def test_a_store_tells_the_path_of_its_file(tmp_path, monkeypatch):
+    """Absolute, however the file was named, also once the store is closed; a store of another kind has none."""
+    monkeypatch.chdir(tmp_path)
+    for given in ({"db_path": "a.db"}, {"store": tmp_path / "a.db"}, {"store": "sqlite:///a.db"}):
+        with ContextPersistence(**given) as store:
+            assert store.db_path == tmp_path / "a.db"
+        assert store.db_path == tmp_path / "a.db"
+    with ContextPersistence("memory://") as store:
+        assert store.db_path is None

@@ -20,7 +20,8 @@ from context_core import (
 )
 from context_core.idempotency import idempotency_key
 from context_core.records import StoredDocument
-from context_core.serialization import SCHEMA, ContextSerializer
+from context_core.serialization import ContextSerializer
+from context_core.upcasting import SCHEMA
 from context_core_conformance.samples import EPOCH, a_context
 
 LATER = EPOCH + timedelta(seconds=90)
@@ -229,6 +230,7 @@ class TestUpcasting:
 
     def test_steps_form_a_chain(self, monkeypatch):
         """Each reads the form before the next."""
+        monkeypatch.setattr("context_core.upcasting.SCHEMA", 3)
         monkeypatch.setattr("context_core.serialization.SCHEMA", 3)
         order = []
 

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import attrs
 import pytest
@@ -11,6 +11,7 @@ from context_core import (
     Capability,
     ContextCoreError,
     ContextNotFoundError,
+    ContextPersistence,
     IdempotencyConflictError,
     InvalidContextError,
     InvalidQueryError,
@@ -108,6 +109,37 @@ REFUSALS: Final[dict[str, Refusal]] = {
 each_refusal: Final = pytest.mark.parametrize("refusal", REFUSALS.values(), ids=list(REFUSALS))
 
 
+LONGEST_MESSAGE: Final = 2_000
+"""In characters: about a screen."""
+
+LONG_VALUES: Final[dict[str, Callable[[Store, str], object]]] = {
+    "id": lambda store, long: store.load_context(long),
+    "id of a context": lambda store, long: store.save_context(a_context(long)),
+    "key": lambda store, long: store.save_context(a_context("w"), idempotency_key=long),
+    "name of a field": lambda _, long: a_context("w").copy_with(**{long: 1}),
+    "key of a mapping": lambda store, long: store.save_context(a_context("w", decisions={long: {1}})),
+    "value": lambda store, long: store.save_context(a_context("w", decisions={"k": {long}})),
+    "key that is no text": lambda store, long: store.save_context(a_context("w", decisions={(long,): 1})),
+    "status": lambda _, long: a_context("w", status=long),
+    "filtered field": lambda store, long: store.search_contexts({long: 1}),
+    "operator": lambda store, long: store.search_contexts({f"status__{long}": 1}),
+    "filtered status": lambda store, long: store.search_contexts({"status": long}),
+    "filtered time": lambda store, long: store.search_contexts({"created_at__gte": long}),
+    "order": lambda store, long: store.search_contexts(order_by=long),
+    "limit": lambda store, long: store.search_contexts(limit=cast("Any", long)),
+    "version": lambda store, long: store.load_context("w", version=cast("Any", long)),
+    "time": lambda store, long: store.load_context("w", as_of=cast("Any", long)),
+    "cursor": lambda store, long: store.search_page(cursor=long),
+    "context": lambda store, long: store.save_context(cast("Any", long)),
+    "operation": lambda store, long: store.batch([cast("Any", long)]),
+    "fork": lambda store, long: store.fork("w", long),
+    "URL": lambda _, long: ContextPersistence(f"{long}://"),
+    "option of a URL": lambda _, long: ContextPersistence(f"memory://?{long}=1"),
+}
+
+each_long_value: Final = pytest.mark.parametrize("call", LONG_VALUES.values(), ids=list(LONG_VALUES))
+
+
 class ErrorLaws:
     @pytest.fixture
     def held(self, subject: Subject) -> Store:
@@ -148,6 +180,25 @@ class ErrorLaws:
         """The sentence names the workflow, both versions and the remedy."""
         with pytest.raises(VersionConflictError, match=r"'w' is at version 2, not 1: load it again and retry"):
             held.save_context(a_context("w"), expected_version=1)
+
+    @promise("ER03", "CA02")
+    @pytest.mark.parametrize(("workflow_id", "expected"), [("w", 0), ("none", 3)])
+    def test_conflict_about_existence_does_not_advise_to_load(
+        self, held: Store, workflow_id: str, expected: int
+    ) -> None:
+        """What exists where it was to be created, or is missing where it was expected, is not solved by a retry."""
+        with pytest.raises(VersionConflictError) as caught:
+            held.save_context(a_context(workflow_id), expected_version=expected)
+        assert "load it again and retry" not in str(caught.value)
+        assert ("exists already" in str(caught.value)) is (expected == 0)
+
+    @promise("ER03")
+    @each_long_value
+    def test_message_about_a_megabyte_is_short(self, held: Store, call: Callable[[Store, str], object]) -> None:
+        """A value of a megabyte is refused with a message that a log can keep, and so are the errors it came from."""
+        with pytest.raises(ContextCoreError) as caught:
+            call(held, "x" * 2**20)
+        assert [len(text) for text in _told(caught.value) if len(text) > LONGEST_MESSAGE] == []
 
     @promise("ER02", "ER03", "RT15")
     def test_document_over_the_limit_has_its_class_and_facts(self, subject: Subject, held: Store) -> None:

@@ -15,6 +15,7 @@ from context_core import (
     InvalidContextError,
     LimitExceededError,
     PhaseTransition,
+    Status,
     VersionConflictError,
     WorkflowContext,
 )
@@ -71,6 +72,22 @@ def spoil(context: WorkflowContext) -> None:
 
 class RoundtripLaws(ValueRoundtripLaws, TypeRoundtripLaws, IdRoundtripLaws):
     """Laws about whole contexts: times, sharing, size; those about values, types and ids come with them."""
+
+    @promise("RT01")
+    @pytest.mark.parametrize("status", [*Status, *(status.value for status in Status)])
+    def test_status_is_the_member(self, store: Store, status: str) -> None:
+        """However it was given, a status comes back as the member of `Status`, in contexts and in headers."""
+        version = store.save_context(a_context("w", status=status))
+        found = [
+            store.load_context("w"),
+            store.load_context("w", version=version),
+            *store.search_contexts({"status": status}),
+            *store.get_context_versions(a_context().epic_num, a_context().story_num),
+            *store.history("w"),
+            *store.list_headers(),
+        ]
+        assert len(found) == 6
+        assert [each.status for each in found if each.status is not Status(status)] == []
 
     @promise("RT09")
     @pytest.mark.parametrize("moment", TIMES, ids=str)
