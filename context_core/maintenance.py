@@ -146,6 +146,7 @@ class Examination:
         self._damages: list[Damage] = []
         self._adrift: set[tuple[str, int | None]] = set()
         self._checked_versions = 0
+        self._last_saved: tuple[str | None, datetime | None] = None, None
 
     def storage(self, problem: str) -> None:
         """The storage itself is damaged, in the engine's own words."""
@@ -183,6 +184,17 @@ class Examination:
     def adrift(self, workflow_id: str, version: int | None) -> None:
         """The head does not say what the newest version, of this number, says; None where there is no version."""
         self._adrift.add((workflow_id, version))
+
+    def damage(self, workflow_id: str | None, version: int | None, problem: str) -> None:
+        """Name anything else that is wrong."""
+        self._damages.append(Damage(workflow_id=workflow_id, version=version, problem=problem))
+
+    def saved(self, workflow_id: str, version: int, saved_at: datetime) -> None:
+        """Check that versions, told in the order of their numbers, were saved in it (TI02)."""
+        last_id, last = self._last_saved
+        if last_id == workflow_id and last is not None and saved_at < last:
+            self.damage(workflow_id, version, "it says that it was saved before the version before it")
+        self._last_saved = workflow_id, saved_at
 
     def without_head(self, workflow_id: str) -> None:
         """A workflow has versions, but no head."""

@@ -12,7 +12,16 @@ from typing import Final, Self, TypeVar
 
 from context_core.errors import BackendUnavailableError, ConfigurationError, ForeignDatabaseError
 from context_core.hookspecs import ContextBackend
-from context_core.maintenance import BackupRequest, PruneRequest, PruneResult, RehashRequest, VerifyReport, in_batches
+from context_core.maintenance import (
+    BackupRequest,
+    PruneRequest,
+    PruneResult,
+    RehashRequest,
+    RepairRequest,
+    RepairResult,
+    VerifyReport,
+    in_batches,
+)
 from context_core.model import utc_now
 from context_core.records import (
     BackendDescription,
@@ -30,7 +39,7 @@ from context_core.records import (
     VersionRequest,
 )
 from context_core.url import BackendURL
-from context_core_sqlite import _maintenance, _read, _rehashing, _schema
+from context_core_sqlite import _maintenance, _read, _rehashing, _repair, _schema
 from context_core_sqlite._connection import Connections
 from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import primary_code, translating
@@ -67,6 +76,7 @@ _CAPABILITIES: Final = frozenset(
         Capability.SNAPSHOT,
         Capability.BACKUP,
         Capability.MIGRATE,
+        Capability.REPAIR,
     }
 )
 
@@ -170,6 +180,13 @@ class SqliteBackend(ContextBackend):
     def verify(self) -> VerifyReport:
         """Check SQLite's structures, every row, and that heads and histories agree."""
         return self._connections.read(_maintenance.verify, None)
+
+    def repair(self, request: RepairRequest) -> RepairResult:
+        """Name what is to be mended in one view, and mend it a transaction each."""
+        mendings = self._connections.read(_repair.plan, None)
+        for mending in () if request.dry_run else mendings:
+            self._connections.write(_repair.mend, mending)
+        return RepairResult(steps=tuple(mending.step for mending in mendings))
 
     def snapshot(self) -> ContextBackend:
         """Open a read transaction on a connection of its own."""

@@ -7,6 +7,7 @@ from typing import Final
 
 from context_core.errors import CorruptDocumentError
 from context_core.history_codec import BLOCK, PackedVersion, RecentBases, Unpacker, base_of, is_base, pack_version
+from context_core_sqlite._damage import rows
 
 BASE_SAVED_AT: Final = f"""
     (SELECT saved_at FROM workflow_context_versions
@@ -22,13 +23,14 @@ _LEANING: Final = f"""
     SELECT version, base_version, CAST(document AS BLOB) FROM workflow_context_versions
     WHERE workflow_id = ? AND version > ? AND version < ? + {BLOCK} AND base_version <= ?
     ORDER BY version"""
-_REPACK: Final = """
+REPACK: Final = """
     UPDATE workflow_context_versions SET base_version = ?, document = ? WHERE workflow_id = ? AND version = ?"""
 _AS_THEY_ARE: Final = """
     SELECT workflow_id, version, saved_at, CAST(document AS BLOB) FROM workflow_context_versions
-    WHERE (workflow_id, version) > (?, ?) AND base_version IS NULL AND save_id IS NULL
+    WHERE (workflow_id, version) > (CAST(? AS TEXT), ?) AND base_version IS NULL AND save_id IS NULL
     ORDER BY workflow_id, version LIMIT ?"""
-_GUARD: Final = "INSERT INTO workflow_context_delete_guard (workflow_id) VALUES (?)"
+# A row that was left behind, by whatever was done from outside, is taken over.
+_GUARD: Final = "INSERT OR IGNORE INTO workflow_context_delete_guard (workflow_id) VALUES (?)"
 _UNGUARD: Final = "DELETE FROM workflow_context_delete_guard WHERE workflow_id = ?"
 
 
@@ -110,15 +112,17 @@ class Packer:
 
         What another process packed, pruned or deleted meanwhile is passed over: each call looks again.
         """
-        rows = connection.execute(_AS_THEY_ARE, (*after, limit)).fetchall()
-        for workflow_id, version, saved_at, document in rows:
+        found = rows(connection, _AS_THEY_ARE, (*after, limit))
+        for workflow_id, version, saved_at, document in found:
+            if not isinstance(workflow_id, str):
+                continue  # damaged: for verify to name
             base = connection.execute(_SAVED_AT, (workflow_id, base_of(version))).fetchone()
             leans = base is not None and base_of(version) != version
             packed = self.pack(connection, workflow_id, version, document, base[0] if leans else None)
             with guarded(connection, workflow_id):
-                connection.execute(_REPACK, (*packed, workflow_id, version))
+                connection.execute(REPACK, (*packed, workflow_id, version))
             self.wrote(workflow_id, version, saved_at, document)
-        return rows[-1][:2] if len(rows) == limit else None
+        return found[-1][:2] if len(found) == limit else None
 
 
 def forget(connection: sqlite3.Connection, workflow_id: str, first: int, last: int) -> None:
@@ -141,4 +145,4 @@ def forget(connection: sqlite3.Connection, workflow_id: str, first: int, last: i
         )
         for version, document in kept:
             packed = pack_version(version, document, kept[0] if version != kept[0][0] else None)
-            connection.execute(_REPACK, (*packed, workflow_id, version))
+            connection.execute(REPACK, (*packed, workflow_id, version))

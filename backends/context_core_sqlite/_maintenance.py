@@ -15,9 +15,11 @@ from context_core.history_codec import PackedVersion, Unpacker
 from context_core.maintenance import Examination, PrunedRange, PruneRequest, VerifyReport
 from context_core.records import time_to_text
 from context_core_sqlite import _history
+from context_core_sqlite._damage import ORPHANS, lenient, rows, shown_text
 from context_core_sqlite._foreign_keys import refusals_named
 from context_core_sqlite._history import one_view
-from context_core_sqlite._rows import header
+from context_core_sqlite._repair import GUARDS
+from context_core_sqlite._rows import header, is_time
 
 _VERSION: Final = ", ".join(VERSION_COLUMNS)
 _COMMON: Final = (*HEADER_COLUMNS, "save_id")
@@ -33,9 +35,8 @@ _HEADS_ADRIFT: Final = f"""
         AND newest.version = (SELECT max(version) FROM workflow_context_versions WHERE workflow_id = head.workflow_id)
     WHERE newest.version IS NULL
         OR {" OR ".join(f"head.{column} IS NOT newest.{column}" for column in _COMMON if column != "created_at")}"""
-_ORPHANS: Final = """
-    SELECT DISTINCT workflow_id FROM workflow_context_versions AS stored
-    WHERE NOT EXISTS (SELECT 1 FROM workflow_context WHERE workflow_id = stored.workflow_id)"""
+_HEAD_TIMES: Final = "SELECT workflow_id, version, created_at FROM workflow_context ORDER BY workflow_id"
+_TOMBSTONES: Final = "SELECT workflow_id, deleted_at FROM workflow_context_tombstones ORDER BY workflow_id"
 _GAPS: Final = """
     SELECT workflow_id, max(version) FROM workflow_context_versions
     GROUP BY workflow_id HAVING max(version) - min(version) + 1 <> count(*)"""
@@ -57,7 +58,8 @@ def prunable(connection: sqlite3.Connection, request: PruneRequest) -> list[Prun
         WHERE {" AND ".join(conditions)} GROUP BY head.workflow_id ORDER BY head.workflow_id"""
     return [
         PrunedRange(workflow_id=workflow_id, first=first, last=last)
-        for workflow_id, first, last in connection.execute(sql, values).fetchall()
+        for workflow_id, first, last in rows(connection, sql, values)
+        if isinstance(workflow_id, str)
     ]
 
 
@@ -79,26 +81,46 @@ def forget(connection: sqlite3.Connection, ranges: list[PrunedRange]) -> None:
 def verify(connection: sqlite3.Connection, _: None) -> VerifyReport:
     """Check SQLite's structures, then each row by itself, then how rows stand to each other."""
     found = Examination()
-    for (line,) in connection.execute("PRAGMA integrity_check").fetchall():
-        if line != "ok":
-            found.storage(line)
-    for workflow_id, version in connection.execute(_HEADS_ADRIFT).fetchall():
-        found.adrift(workflow_id, version)
-    with one_view(connection) as unpacker, closing(connection.execute(_ALL_VERSIONS)) as rows:
-        for *columns, stored, save_id, base, head_document in rows:
-            workflow_id, version = str(columns[0]), columns[1]
-            read = partial(_read, unpacker, columns, PackedVersion(base, stored))
-            found.version(workflow_id, version, read, is_encoded=save_id is not None, head_document=head_document)
-    for (workflow_id,) in connection.execute(_ORPHANS).fetchall():
-        found.without_head(workflow_id)
-    for workflow_id, newest in connection.execute(_GAPS).fetchall():
-        found.gap(workflow_id, newest)
+    with one_view(connection) as unpacker, lenient(connection):
+        for (line,) in connection.execute("PRAGMA integrity_check").fetchall():
+            if line != "ok":
+                found.storage(shown_text(line))
+        for workflow_id, version in connection.execute(_HEADS_ADRIFT).fetchall():
+            found.adrift(shown_text(workflow_id), version)
+        with closing(connection.execute(_ALL_VERSIONS)) as versions:
+            for *columns, stored, save_id, base, head_document in versions:
+                workflow_id, version = shown_text(columns[0]), columns[1]
+                read = partial(_read, found, unpacker, columns, PackedVersion(base, stored))
+                found.version(workflow_id, version, read, is_encoded=save_id is not None, head_document=head_document)
+        _verify_heads(connection, found)
+        for workflow_id, _newest in connection.execute(ORPHANS).fetchall():
+            found.without_head(shown_text(workflow_id))
+        for workflow_id, newest in connection.execute(_GAPS).fetchall():
+            found.gap(shown_text(workflow_id), newest)
+        _verify_left_over(connection, found)
     return found.report()
 
 
-def _read(unpacker: Unpacker, columns: Sequence[Any], packed: PackedVersion) -> bytes:
-    header(columns)
-    return unpacker.plain(str(columns[0]), columns[1], packed)
+def _read(found: Examination, unpacker: Unpacker, columns: Sequence[Any], packed: PackedVersion) -> bytes:
+    described = header(columns)
+    found.saved(described.workflow_id, described.version, described.saved_at)
+    return unpacker.plain(described.workflow_id, described.version, packed)
+
+
+def _verify_heads(connection: sqlite3.Connection, found: Examination) -> None:
+    """The time of creation is the one column of a head that need not be that of its version."""
+    for workflow_id, version, created_at in connection.execute(_HEAD_TIMES).fetchall():
+        if not is_time(created_at):
+            found.damage(shown_text(workflow_id), version, "the current state's created_at is no time")
+
+
+def _verify_left_over(connection: sqlite3.Connection, found: Examination) -> None:
+    """Check what should be no more than an id, a number and a time; and what should not be there at all."""
+    for workflow_id, deleted_at in connection.execute(_TOMBSTONES).fetchall():
+        if not isinstance(workflow_id, str) or not is_time(deleted_at):
+            found.damage(shown_text(workflow_id), None, "its tombstone has an id or a time that is none")
+    for (workflow_id,) in connection.execute(GUARDS).fetchall():
+        found.damage(shown_text(workflow_id), None, "the guard of a deletion was left behind")
 
 
 def back_up(connection: sqlite3.Connection, target: Path) -> None:

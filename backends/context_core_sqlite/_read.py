@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from datetime import datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
 
@@ -40,7 +39,7 @@ from context_core_sqlite._damage import (
     shown_text,
 )
 from context_core_sqlite._history import one_view
-from context_core_sqlite._rows import DOCUMENT_COLUMNS, PACKED_COLUMNS, header
+from context_core_sqlite._rows import DOCUMENT_COLUMNS, PACKED_COLUMNS, header, read_time
 from context_core_sqlite._sql import HEAD, order_by, where
 
 _Item: TypeAlias = tuple[VersionHeader | None, StoredDocument | None]
@@ -204,7 +203,7 @@ def _tombstone(row: tuple[Any, ...]) -> Tombstone:
         return Tombstone(
             workflow_id=exact_text(workflow_id),
             last_version=last_version,
-            deleted_at=datetime.fromisoformat(deleted_at),
+            deleted_at=read_time(deleted_at),
         )
     except (TypeError, ValueError) as error:
         raise CorruptDocumentError(

@@ -48,4 +48,21 @@ def header(row: Sequence[Any]) -> VersionHeader:
     Raises:
         CorruptDocumentError: A column does not hold what it should.
     """
-    return columns.header(row, datetime.fromisoformat)
+    return columns.header(row, read_time)
+
+
+def read_time(text: Any) -> datetime:
+    """Read a stored time; raise TypeError or ValueError for what is none."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("a stored time has a zone")
+    return moment
+
+
+def is_time(text: Any) -> bool:
+    """Tell whether a column holds a time."""
+    try:
+        read_time(text)
+    except (TypeError, ValueError):
+        return False
+    return True

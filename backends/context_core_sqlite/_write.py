@@ -10,6 +10,7 @@ import attrs
 from context_core.columns import RECORD_COLUMNS
 from context_core.errors import (
     ContextNotFoundError,
+    CorruptDocumentError,
     IdempotencyConflictError,
     LimitExceededError,
     RestoreConflictError,
@@ -30,6 +31,7 @@ from context_core.records import (
     SaveRequest,
     time_to_text,
 )
+from context_core_sqlite._damage import NEWEST_OF_HEAD, check_histories, check_standing, rows
 from context_core_sqlite._foreign_keys import refusals_named
 from context_core_sqlite._history import BASE_SAVED_AT, Packer, guarded
 from context_core_sqlite._rows import document_value, record_values
@@ -38,8 +40,11 @@ REPACKED_AT_ONCE: Final = 200
 """How many versions one transaction packs anew, so that writers get their turn."""
 
 _HEAD: Final = f"""
-    SELECT version, {BASE_SAVED_AT}, {", ".join(RECORD_COLUMNS)} FROM workflow_context AS head WHERE workflow_id = ?"""
-_TOMBSTONE: Final = "SELECT last_version, deleted_at FROM workflow_context_tombstones WHERE workflow_id = ?"
+    SELECT version, {NEWEST_OF_HEAD}, {BASE_SAVED_AT}, {", ".join(RECORD_COLUMNS)} FROM workflow_context AS head WHERE workflow_id = ?"""
+_WITHOUT_HEAD: Final = """
+    SELECT (SELECT last_version FROM workflow_context_tombstones WHERE workflow_id = ?1),
+        (SELECT deleted_at FROM workflow_context_tombstones WHERE workflow_id = ?1),
+        (SELECT max(version) FROM workflow_context_versions WHERE workflow_id = ?1)"""
 _VERSION_OF_KEY: Final = """
     SELECT version, saved_at, content_hash FROM workflow_context_versions
     WHERE workflow_id = ? AND idempotency_key = ?"""
@@ -66,7 +71,8 @@ class _Head:
     """Where a workflow stands: its newest version, or that of its tombstone where it does not exist.
 
     *values* are those of RECORD_COLUMNS; empty for a tombstone. *base_saved_at* is the time of the version that the next
-    one should lean on, None where there is none.
+    one should lean on, None where there is none. *newest* is the number of the newest version, which should be the
+    head's; None where there is no version.
     """
 
     workflow_id: str
@@ -74,6 +80,7 @@ class _Head:
     saved_at: str = ""
     values: tuple[Any, ...] = ()
     base_saved_at: str | None = None
+    newest: int | None = None
 
     @property
     def exists(self) -> bool:
@@ -109,10 +116,10 @@ class Writer:
             known = _replay(connection, workflow_id, key)
             if known is not None:
                 return known
-        head = _head(connection, workflow_id)
+        head = _standing(connection, workflow_id)
         if request.must_exist and not head.exists:
             raise ContextNotFoundError(workflow_id=workflow_id)
-        _check_expected(head, request.expected_version)
+        _check_expected(workflow_id, head.actual, request.expected_version)
         version = head.version + 1
         saved_at = self._saved_at(head)
         self._append(connection, head, version, request, record_values(record, saved_at))
@@ -122,12 +129,13 @@ class Writer:
         """Append a version at its own number and time."""
         record = request.record
         self._check_size(record)
-        head = _head(connection, record.workflow_id)
+        head = _standing(connection, record.workflow_id)
         follows = request.version == head.version + 1 if head.exists else request.version > head.version
         values = record_values(record, request.saved_at)
         key = request.idempotency
         is_taken = key is not None and _version_of_key(connection, record.workflow_id, key.key) is not None
-        if not follows or is_taken or (head.exists and values[_SAVED_AT] < head.saved_at):
+        seen = _read_time(head.saved_at) if head.exists else None
+        if not follows or is_taken or (seen is not None and request.saved_at < seen):
             raise RestoreConflictError(
                 workflow_id=record.workflow_id, version=request.version, head_version=head.version
             )
@@ -143,15 +151,18 @@ class Writer:
         """Remove every row of a workflow and leave a tombstone."""
         workflow_id = request.workflow_id
         head = _head(connection, workflow_id)
-        _check_expected(head, request.expected_version)
-        if not head.exists:
+        # A deletion that was broken off, or was made from outside in one table alone, is finished.
+        last_version = max(head.version, head.newest or 0)
+        exists = head.exists or head.newest is not None
+        _check_expected(workflow_id, last_version if exists else 0, request.expected_version)
+        if not exists:
             return Deleted(existed=False)
         deleted_at = time_to_text(self._saved_at(head))
         with refusals_named(connection, workflow_id):
             with guarded(connection, workflow_id):
                 connection.execute("DELETE FROM workflow_context_versions WHERE workflow_id = ?", (workflow_id,))
             connection.execute("DELETE FROM workflow_context WHERE workflow_id = ?", (workflow_id,))
-        connection.execute(_BURY, (workflow_id, head.version, deleted_at))
+        connection.execute(_BURY, (workflow_id, last_version, deleted_at))
         return Deleted(existed=True)
 
     def apply(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> list[Outcome]:
@@ -206,12 +217,13 @@ class Writer:
     def _saved_at(self, head: _Head) -> datetime:
         """The clock's time, or that of the head or tombstone where the clock went back (VE08)."""
         now = self.clock()
-        return now if not head.saved_at else max(now, datetime.fromisoformat(head.saved_at))
+        seen = _read_time(head.saved_at)
+        return now if seen is None else max(now, seen)
 
 
 def restore_tombstone(connection: sqlite3.Connection, request: RestoreTombstoneRequest) -> Restored:
     """Leave a tombstone, as if a workflow had been deleted."""
-    head = _head(connection, request.workflow_id)
+    head = _standing(connection, request.workflow_id)
     if head.exists or request.last_version < head.version:
         raise RestoreConflictError(
             workflow_id=request.workflow_id, version=request.last_version, head_version=head.version
@@ -221,11 +233,29 @@ def restore_tombstone(connection: sqlite3.Connection, request: RestoreTombstoneR
 
 
 def _head(connection: sqlite3.Connection, workflow_id: str) -> _Head:
-    row = connection.execute(_HEAD, (workflow_id,)).fetchone()
-    if row is not None:
-        version, base_saved_at, *values = row
-        return _Head(workflow_id, version, values[_SAVED_AT], tuple(values), base_saved_at)
-    return _Head(workflow_id, *connection.execute(_TOMBSTONE, (workflow_id,)).fetchone() or ())
+    found = rows(connection, _HEAD, (workflow_id,))
+    if found:
+        version, newest, base_saved_at, *values = found[0]
+        return _Head(workflow_id, version, values[_SAVED_AT], tuple(values), base_saved_at, newest)
+    last_version, deleted_at, newest = rows(connection, _WITHOUT_HEAD, (workflow_id,))[0]
+    return _Head(workflow_id, last_version or 0, deleted_at or "", newest=newest)
+
+
+def _standing(connection: sqlite3.Connection, workflow_id: str) -> _Head:
+    """As `_head`; a workflow that nothing may be written to is refused (CR07)."""
+    head = _head(connection, workflow_id)
+    if head.newest != (head.version if head.exists else None):
+        check_standing(workflow_id, head.version if head.exists else None, head.newest)
+    return head
+
+
+def _read_time(text: Any) -> datetime | None:
+    """Read a stored time; None for what is none, which holds nothing back."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _update_head(
@@ -240,14 +270,14 @@ def _update_head(
     )
 
 
-def _check_expected(head: _Head, expected: int | None) -> None:
-    if expected is not None and expected != head.actual:
-        raise VersionConflictError(workflow_id=head.workflow_id, expected=expected, actual=head.actual)
+def _check_expected(workflow_id: str, actual: int, expected: int | None) -> None:
+    if expected is not None and expected != actual:
+        raise VersionConflictError(workflow_id=workflow_id, expected=expected, actual=actual)
 
 
 def _version_of_key(connection: sqlite3.Connection, workflow_id: str, key: str) -> tuple[int, str, bytes | None] | None:
-    found: tuple[int, str, bytes | None] | None = connection.execute(_VERSION_OF_KEY, (workflow_id, key)).fetchone()
-    return found
+    found: list[Any] = rows(connection, _VERSION_OF_KEY, (workflow_id, key))
+    return found[0] if found else None
 
 
 def _replay(connection: sqlite3.Connection, workflow_id: str, key: IdempotencyKey) -> SavedVersion | None:
@@ -257,4 +287,8 @@ def _replay(connection: sqlite3.Connection, workflow_id: str, key: IdempotencyKe
     version, saved_at, content_hash = row
     if not key.stands_for(version, content_hash):
         raise IdempotencyConflictError(workflow_id=workflow_id, key=key.key, version=version)
-    return SavedVersion(version=version, saved_at=datetime.fromisoformat(saved_at), is_replay=True)
+    check_histories(connection, (workflow_id,))
+    moment = _read_time(saved_at)
+    if moment is None:
+        raise CorruptDocumentError(workflow_id=workflow_id, version=version, problem="its saved_at is no time")
+    return SavedVersion(version=version, saved_at=moment, is_replay=True)
