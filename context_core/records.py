@@ -95,6 +95,8 @@ class BackendDescription:
     capabilities: frozenset[Capability]
     limits: Limits = Limits()
     schema_version: int | None = None
+    naive_times: str = "UTC"
+    """The zone, by name, in which the naive times of documents of schema 0 are read."""
 
 
 @attrs.frozen(kw_only=True, slots=False)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable
+from datetime import UTC, tzinfo
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
@@ -19,7 +20,10 @@ from context_core.errors import (
 from context_core.idempotency import content_of, idempotency_key
 from context_core.model import WorkflowContext, rebuild
 from context_core.records import ContextRecord, IdempotencyKey, StoredDocument
-from context_core.upcasting import SCHEMA, SCHEMA_KEY, UnknownSchemaError, Upcaster, chained, upcast
+from context_core.upcasting import SCHEMA, SCHEMA_KEY, UnknownSchemaError, Upcaster, add_time_zones, chained, upcast
+
+_NUMBERED: Final = f'{{"{SCHEMA_KEY}":'.encode()
+"""How every document begins that this code wrote."""
 
 SAVE_ID_BYTES: Final = 16
 """Random bytes kept beside each document that went through a codec."""
@@ -35,6 +39,9 @@ class ContextSerializer(Generic[C]):
         upcasters: Steps for older documents; those of the engine run after ours of the same number.
         codec: Transforms documents on their way to and from the backend.
 
+    Attributes:
+        naive_zone: The zone of naive times in documents of schema 0; UTC, unless the backend says otherwise.
+
     Raises:
         ConfigurationError: *context_type* cannot be used; the message names the field.
     """
@@ -45,7 +52,8 @@ class ContextSerializer(Generic[C]):
         _check_context_type(context_type)
         self.context_type = context_type
         self._is_plain_type = context_type is WorkflowContext
-        self._upcasters = chained(upcasters)
+        self.naive_zone: tzinfo = UTC
+        self._upcasters = chained(upcasters, own=Upcaster(0, self._add_time_zones))
         if codec is not None and not isinstance(codec, DocumentCodec):
             raise ConfigurationError(f"document_codec must have encode and decode, as DocumentCodec: {codec!r:.80}")
         self._codec = codec
@@ -149,11 +157,30 @@ class ContextSerializer(Generic[C]):
                 found = self.context_type.from_dict(fields, version=stored.version)
         except UnknownSchemaError as error:
             raise _unsupported(stored, error.schema) from None
-        except (ValueError, AttributeError, KeyError, TypeError) as error:
+        except (ValueError, AttributeError, KeyError, TypeError, OverflowError) as error:
             raise _corrupt(stored, _describe(error)) from error
         if found.workflow_id != stored.workflow_id:
             raise _corrupt(stored, "it is that of another workflow")
         return found  # type: ignore[return-value]  # where rebuild made it, C is WorkflowContext; a cast is a call
+
+    def exported(self, stored: StoredDocument) -> bytes:
+        """Return the plain document as it leaves the store: its naive times, if it is of schema 0, with their zone.
+
+        Another store may read naive times in another one.
+        """
+        document = self.open(stored)
+        if document.startswith(_NUMBERED):
+            return document
+        try:
+            fields = decode(document)
+            if SCHEMA_KEY in fields:
+                return document
+            return encode(self._add_time_zones(fields))
+        except (ValueError, AttributeError, TypeError, OverflowError, PersistenceError):
+            return document  # what cannot be read leaves as it is
+
+    def _add_time_zones(self, fields: dict[str, Any]) -> dict[str, Any]:
+        return add_time_zones(fields, self.naive_zone)
 
 
 def _secret_of(codec: DocumentCodec | None) -> bytes | None:

@@ -1,12 +1,13 @@
 """The schema number of documents, and the steps that read documents of older schemas."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, TypeAlias
 
 import attrs
 
 from context_core.errors import ConfigurationError, shown
+from context_core.zones import in_utc
 
 SCHEMA: Final = 1
 """The schema number that this code writes into every document."""
@@ -27,24 +28,24 @@ Chain: TypeAlias = Mapping[int, Sequence[Upcaster]]
 """Steps by the schema they start from."""
 
 
-def _add_time_zones(fields: dict[str, Any]) -> dict[str, Any]:
-    """Schema 0 is a document without a number, its times naive: they are read as UTC."""
+def add_time_zones(fields: dict[str, Any], zone: tzinfo = UTC) -> dict[str, Any]:
+    """Schema 0 is a document without a number, its times naive: they are read in *zone*."""
     for name in ("created_at", "updated_at"):
-        fields[name] = _as_utc(fields.get(name))
+        fields[name] = _with_zone(fields.get(name), zone)
     for transition in fields.get("phase_history") or ():
         if isinstance(transition, dict):
-            transition["timestamp"] = _as_utc(transition.get("timestamp"))
+            transition["timestamp"] = _with_zone(transition.get("timestamp"), zone)
     return fields
 
 
-def _as_utc(text: Any) -> Any:
+def _with_zone(text: Any, zone: tzinfo) -> Any:
     if not isinstance(text, str):
         return text
     moment = datetime.fromisoformat(text)
-    return text if moment.tzinfo is not None else moment.replace(tzinfo=UTC).isoformat()
+    return text if moment.tzinfo is not None else in_utc(moment, zone).isoformat()
 
 
-_OWN_UPCASTERS: Final = (Upcaster(0, _add_time_zones),)
+_IN_UTC: Final = Upcaster(0, add_time_zones)
 
 
 class UnknownSchemaError(Exception):
@@ -55,8 +56,8 @@ class UnknownSchemaError(Exception):
         super().__init__(schema)
 
 
-def chained(upcasters: Iterable[Upcaster] = ()) -> Chain:
-    """Return the steps by the schema they start from, ours before those of the engine.
+def chained(upcasters: Iterable[Upcaster] = (), *, own: Upcaster = _IN_UTC) -> Chain:
+    """Return the steps by the schema they start from, our *own* before those of the engine.
 
     Raises:
         ConfigurationError: One of them is no Upcaster, or starts from no older schema.
@@ -64,7 +65,7 @@ def chained(upcasters: Iterable[Upcaster] = ()) -> Chain:
     steps: dict[int, list[Upcaster]] = {}
     if not isinstance(upcasters, Iterable):
         raise ConfigurationError(f"upcasters must be a list of Upcaster, not {type(upcasters).__name__}")
-    for step in (*_OWN_UPCASTERS, *upcasters):
+    for step in (own, *upcasters):
         if not isinstance(step, Upcaster):
             raise ConfigurationError(f"upcasters must be a list of Upcaster; one of them is {type(step).__name__}")
         if type(step.from_schema) is not int or not 0 <= step.from_schema < SCHEMA:

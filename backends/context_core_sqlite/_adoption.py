@@ -7,7 +7,7 @@ others from being opened, and loading it tells what is wrong with it.
 
 import sqlite3
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
 import orjson
@@ -15,6 +15,7 @@ import orjson
 from context_core.columns import RECORD_COLUMNS, tags_to_text
 from context_core.model import MAX_TEXT
 from context_core.records import time_to_text
+from context_core.zones import in_utc
 
 ORIGINAL_COLUMNS: Final = frozenset(
     {
@@ -53,15 +54,15 @@ def set_aside(connection: sqlite3.Connection) -> None:
     connection.execute("DROP TABLE main.workflow_context")
 
 
-def put_in(connection: sqlite3.Connection, now: datetime) -> None:
-    """Make a version of each row that was set aside, at the number where the row stood."""
+def put_in(connection: sqlite3.Connection, now: datetime, zone: tzinfo) -> None:
+    """Make a version of each row that was set aside, at the number where the row stood; naive times are of *zone*."""
     connection.text_factory = _lenient_text
     taken: set[str] = set()
     try:
         for row in connection.execute(_ROWS).fetchall():
             workflow_id = _fit_id(row[1], row[0], taken)
             taken.add(workflow_id)
-            connection.execute(_INTO_HEAD, (workflow_id, *_fit(row, now), row[0]))
+            connection.execute(_INTO_HEAD, (workflow_id, *_fit(row, now, zone), row[0]))
     finally:
         connection.text_factory = str
     connection.execute(_INTO_VERSIONS)
@@ -79,16 +80,16 @@ def _fit_id(workflow_id: Any, number: int, taken: AbstractSet[str]) -> str:
     return text if is_fit else f"{text[: MAX_TEXT - 50]} (row {number})".replace("\0", " ")
 
 
-def _fit(row: tuple[Any, ...], now: datetime) -> tuple[Any, ...]:
+def _fit(row: tuple[Any, ...], now: datetime, zone: tzinfo) -> tuple[Any, ...]:
     """The values of version and RECORD_COLUMNS for one original row."""
     _, _, epic_num, story_num, *texts, created_at, updated_at, version, document = row
-    updated = _as_utc(updated_at)
+    updated = _as_utc(updated_at, zone)
     return (
         version if isinstance(version, int) and version > 0 else 1,
         epic_num if isinstance(epic_num, int) else 0,
         story_num if isinstance(story_num, int) else None,
         *map(_as_text, texts),
-        time_to_text(_as_utc(created_at)),
+        time_to_text(_as_utc(created_at, zone)),
         time_to_text(updated),
         time_to_text(min(updated, now)),  # naive local times may lie ahead of the clock, saves never do
         tags_to_text(_tags(document)),
@@ -100,11 +101,10 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else _lenient_text(value) if isinstance(value, bytes) else str(value)
 
 
-def _as_utc(text: Any) -> datetime:
-    """Read a time as the original wrote it, naive for UTC; what cannot be read sorts as the oldest."""
+def _as_utc(text: Any, zone: tzinfo) -> datetime:
+    """Read a time as the original wrote it; what cannot be read sorts as the oldest."""
     try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return in_utc(datetime.fromisoformat(text), zone)
     except (TypeError, ValueError, OverflowError):
         return _UNKNOWN_TIME
 

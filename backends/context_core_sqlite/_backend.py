@@ -39,7 +39,8 @@ from context_core.records import (
     VersionRequest,
 )
 from context_core.url import BackendURL
-from context_core_sqlite import _maintenance, _read, _rehashing, _repair, _schema
+from context_core.zones import zone_name
+from context_core_sqlite import _maintenance, _naive_times, _read, _rehashing, _repair, _schema
 from context_core_sqlite._connection import Connections
 from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import primary_code, translating
@@ -91,6 +92,9 @@ class SqliteBackend(ContextBackend):
             power loss may take the last ones; saves are faster.
         busy_timeout_s: How long a call waits for writers of other processes before BackendBusyError.
         read_only: Write and create nothing; the database must exist.
+        naive_times: The zone of the times without one in an original database that is adopted now: a name as
+            Europe/Berlin, "local" for this machine's zone, or "UTC". It is stored with the database, and holds from then
+            on. None stands for the one that is stored, UTC for a new one.
 
     Raises:
         ConfigurationError: An argument cannot be used.
@@ -102,7 +106,7 @@ class SqliteBackend(ContextBackend):
     scheme = "sqlite"
     limits: Final = Limits(document_bytes=64 * 2**20)
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # options, all but the first by name
         self,
         path: str | PathLike[str],
         *,
@@ -110,8 +114,10 @@ class SqliteBackend(ContextBackend):
         synchronous: str = "full",
         busy_timeout_s: float = 30.0,
         read_only: bool = False,
+        naive_times: str | None = None,
     ) -> None:
         _check_library()
+        asked = None if naive_times is None else zone_name(naive_times)
         self._options = Options(
             path=_absolute(path),
             synchronous=_choice("synchronous", synchronous, _SYNCHRONOUS),
@@ -120,7 +126,9 @@ class SqliteBackend(ContextBackend):
         )
         self._writer = Writer(clock, self.limits.document_bytes)
         with translating(self._options.location, self._options.busy_timeout_s):
-            self._schema_version = _open_read_only(self._options) if read_only else _open(self._options, clock)
+            self._schema_version, self._naive_times = (
+                _open_read_only(self._options, asked) if read_only else _open(self._options, clock, asked)
+            )
         self._connections: Connections | ReadOnlyConnections = (
             ReadOnlyConnections(self._options) if read_only else Connections(self._options, self._writer.packer)
         )
@@ -129,9 +137,9 @@ class SqliteBackend(ContextBackend):
     def from_url(cls, url: BackendURL, *, clock: Clock = utc_now) -> Self:
         """Open `sqlite:///relative.db` or `sqlite:////absolute.db`; options are those of the constructor.
 
-        `?synchronous=normal&busy_timeout=5&read_only=true`, the time-out in seconds.
+        `?synchronous=normal&busy_timeout=5&read_only=true&naive_times=Europe/Berlin`, the time-out in seconds.
         """
-        url.check_options(("synchronous", "busy_timeout", "read_only"))
+        url.check_options(("synchronous", "busy_timeout", "read_only", "naive_times"))
         if url.host or url.username:
             raise ConfigurationError("a SQLite URL has no host: sqlite:///relative.db or sqlite:////absolute.db")
         return cls(
@@ -140,6 +148,7 @@ class SqliteBackend(ContextBackend):
             synchronous=url.options.get("synchronous", "full"),
             busy_timeout_s=_seconds("busy_timeout", url.options.get("busy_timeout", "30")),
             read_only=_choice("read_only", url.options.get("read_only", "false"), _BOOLEANS),
+            naive_times=url.options.get("naive_times"),
         )
 
     def save(self, request: SaveRequest) -> SavedVersion:
@@ -216,6 +225,7 @@ class SqliteBackend(ContextBackend):
             capabilities=_CAPABILITIES,
             limits=self.limits,
             schema_version=self._schema_version,
+            naive_times=self._naive_times,
         )
 
     def close(self) -> None:
@@ -223,7 +233,7 @@ class SqliteBackend(ContextBackend):
         self._connections.close()
 
 
-def _open(options: Options, clock: Clock) -> int:
+def _open(options: Options, clock: Clock, naive_times: str | None) -> tuple[int, str]:
     """Make or migrate the database, having looked first: a file that is not ours is left as it is."""
     check_files(options.path)
     existed = options.path.exists()
@@ -232,12 +242,13 @@ def _open(options: Options, clock: Clock) -> int:
         state, _ = _schema.inspect(connection, options.location)
         if state is _schema.State.EMPTY and 0 < size_bytes < SMALLEST_DATABASE_BYTES:
             raise ForeignDatabaseError(f"{options.location} is not a SQLite database; nothing was changed")
-        version = _schema.migrate(connection, options.location, clock)
+        version = _schema.migrate(connection, options.location, clock, naive_times)
         # Readers go on while a writer writes, and a commit is one sync. The mode stays with the file; it comes last,
         # so that a file that could not be made ours is left as it was.
         _retrying(lambda: connection.execute("PRAGMA journal_mode = WAL"), options.busy_timeout_s)
         _warn(options.location, _schema.differences(connection))
-        return version
+        # Another process may have made the database meanwhile, with another zone.
+        return version, _naive_times.agreed(connection, naive_times, options.location)
 
 
 def _warn(location: str, differences: Sequence[Difference]) -> None:
@@ -246,7 +257,7 @@ def _warn(location: str, differences: Sequence[Difference]) -> None:
         _LOG.warning("%s: %s; store.repair() restores what can be restored", location, "; ".join(ours))
 
 
-def _open_read_only(options: Options) -> int:
+def _open_read_only(options: Options, naive_times: str | None) -> tuple[int, str]:
     check_files(options.path)
     if not options.path.exists():
         raise BackendUnavailableError(f"there is no database {options.location}: open it once for writing")
@@ -254,7 +265,9 @@ def _open_read_only(options: Options) -> int:
     try:
         version = connections.read(_schema.check_readable, options.location)
         _warn(options.location, connections.read(lambda connection, _: _schema.differences(connection), None))
-        return version
+        return version, connections.read(
+            lambda connection, asked: _naive_times.agreed(connection, asked, options.location), naive_times
+        )
     finally:
         connections.close()
 

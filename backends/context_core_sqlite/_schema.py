@@ -11,7 +11,8 @@ import attrs
 
 from context_core.errors import ForeignDatabaseError, NewerDatabaseError, ReadOnlyError
 from context_core.records import Clock, time_to_text
-from context_core_sqlite import _foreign_keys, _objects
+from context_core.zones import DEFAULT_ZONE, zone_of
+from context_core_sqlite import _foreign_keys, _naive_times, _objects
 from context_core_sqlite._adoption import ORIGINAL_COLUMNS, put_in, set_aside
 
 SCHEMA_TABLE: Final = "context_core_schema"
@@ -140,15 +141,18 @@ def differences(connection: sqlite3.Connection) -> list[_objects.Difference]:
     return _objects.differences(_objects.objects(connection), expected(newest()))
 
 
-def migrate(connection: sqlite3.Connection, location: str, clock: Clock) -> int:
+def migrate(connection: sqlite3.Connection, location: str, clock: Clock, naive_times: str | None = None) -> int:
     """Bring the database to the newest schema, each step one transaction; return its version.
 
-    Any number of processes may do this at once: each step looks again once it holds the write lock (MI02).
+    Any number of processes may do this at once: each step looks again once it holds the write lock (MI02). The first step
+    decides in which zone naive times are read; a database that decided otherwise is left as it is.
     """
-    _, version = inspect(connection, location)
+    state, version = inspect(connection, location)
+    if state is State.OURS:
+        _naive_times.agreed(connection, naive_times, location)
     for step in migrations():
         if step.number > version:
-            _apply(connection, step, location, clock)
+            _apply(connection, step, location, clock, naive_times or DEFAULT_ZONE)
     return newest()
 
 
@@ -162,12 +166,14 @@ def check_readable(connection: sqlite3.Connection, location: str) -> int:
     return version
 
 
-def _apply(connection: sqlite3.Connection, step: Migration, location: str, clock: Clock) -> None:
+def _apply(connection: sqlite3.Connection, step: Migration, location: str, clock: Clock, naive_times: str) -> None:
     with _foreign_keys.switched_off(connection):
-        _apply_in_transaction(connection, step, location, clock)
+        _apply_in_transaction(connection, step, location, clock, naive_times)
 
 
-def _apply_in_transaction(connection: sqlite3.Connection, step: Migration, location: str, clock: Clock) -> None:
+def _apply_in_transaction(
+    connection: sqlite3.Connection, step: Migration, location: str, clock: Clock, naive_times: str
+) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         state, version = inspect(connection, location)
@@ -178,10 +184,11 @@ def _apply_in_transaction(connection: sqlite3.Connection, step: Migration, locat
                 set_aside(connection)
             if state is not State.OURS:
                 connection.execute(_CREATE_SCHEMA_TABLE)
+                _naive_times.keep(connection, naive_times, time_to_text(clock()))
             for statement in step.statements:
                 connection.execute(statement)
             if state is State.ORIGINAL:
-                put_in(connection, clock())
+                put_in(connection, clock(), zone_of(naive_times))
             _objects.attach_again(connection, of_others)
             _foreign_keys.check_no_new_violations(connection, dangling, is_adoption=state is State.ORIGINAL)
             connection.execute(

@@ -19,6 +19,7 @@ from context_core.plugins import BoundVerbs, bind, open_backend
 from context_core.records import BackendDescription, Clock, DamagedRow, StoredDocument
 from context_core.serialization import ContextSerializer
 from context_core.upcasting import Upcaster
+from context_core.zones import zone_of
 
 C = TypeVar("C", bound=WorkflowContext, default=WorkflowContext)
 
@@ -47,6 +48,7 @@ class OpenedStore(Generic[C]):
             self._backend = open_backend(address(store, db_path), clock=clock)
         try:
             self._verbs = bind(self._backend, wrappers)
+            self._serializer.naive_zone = zone_of(self._backend.describe().naive_times)
         except BaseException:
             self._backend.close()
             raise

@@ -266,7 +266,11 @@ class Upkeep(OpenedStore[C]):
 
     def _holds(self, item: ExportedVersion) -> bool:
         request = LoadRequest(workflow_ids=(item.header.workflow_id,), version=item.header.version)
-        return [normal_form(self._serializer.open(stored)) for stored in self._verbs.load(request)] == [item.document]
+        return any(
+            normal_form(self._serializer.exported(stored)) == item.document
+            or normal_form(self._serializer.open(stored)) == item.document  # an older export has it as it stands here
+            for stored in self._verbs.load(request)
+        )
 
     def _headers(self, workflow_id: str) -> Sequence[VersionHeader]:
         return self._verbs.version(VersionRequest(of=workflow_id)).headers
@@ -278,7 +282,7 @@ class Upkeep(OpenedStore[C]):
         for head in _heads(view):
             for page in _history(view, head.workflow_id, Want.RECORDS):
                 for header, stored in zip(page.headers, page.documents, strict=True):
-                    document = self._serializer.open(stored)
+                    document = self._serializer.exported(stored)
                     yield ExportedVersion(header=header, workflow_created_at=head.created_at, document=document)
         yield from self._tombstones(view)
 
