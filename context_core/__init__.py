@@ -5,7 +5,7 @@ An engine opens a `ContextPersistence`; the author of a driver subclasses `Conte
 PYTEST_DONT_REWRITE: pytest would warn where this package was imported before it (ER09).
 """
 
-from context_core._facade.upkeep import ImportResult
+from context_core._facade.moves import ImportResult
 from context_core._facade.writing import Delete, Save
 from context_core.codecs import DocumentCodec
 from context_core.cursors import Page

@@ -1,11 +1,12 @@
 """`ContextPersistence`: the door of an engine's author. One object, the story's verbs, typed contexts."""
 
+from context_core._facade.moves import Moves
 from context_core._facade.opening import C
 from context_core._facade.upkeep import Upkeep
 from context_core._facade.writing import Writing
 
 
-class ContextPersistence(Upkeep[C], Writing[C]):
+class ContextPersistence(Moves[C], Upkeep[C], Writing[C]):
     """Keeps the contexts of workflows: every save is a new version, and every version loads again.
 
     Safe for use by many threads. Close it, or use it in a ``with`` block.

@@ -20,7 +20,7 @@ from context_core import (
     plugins,
     serialization,
 )
-from context_core._facade import opening, retrying, searching, upkeep, writing
+from context_core._facade import moves, opening, retrying, searching, walks, writing
 from context_core.query import parse_filters
 from context_core.serialization import ContextSerializer
 from context_core_memory import MemoryBackend
@@ -209,7 +209,7 @@ def wrappers_are_left_out(patch: pytest.MonkeyPatch) -> None:
 @infects(MemoryBackend, "HO01", "HO02", "MO01")
 def imports_go_around_wrappers(patch: pytest.MonkeyPatch) -> None:
     """An import writes to the driver directly."""
-    load = upkeep.Upkeep.import_
+    load = moves.Moves.import_
 
     def import_(self: Any, source: Any) -> Any:
         verbs, self._verbs = self._verbs, plugins.bind(self._backend)
@@ -218,7 +218,7 @@ def imports_go_around_wrappers(patch: pytest.MonkeyPatch) -> None:
         finally:
             self._verbs = verbs
 
-    patch.setattr(upkeep.Upkeep, "import_", import_)
+    patch.setattr(moves.Moves, "import_", import_)
 
 
 @infects(MemoryBackend, "HO02")
@@ -250,13 +250,13 @@ def documents_may_name_classes(patch: pytest.MonkeyPatch) -> None:
 @infects(MemoryBackend, "MO02")
 def exports_read_the_live_store(patch: pytest.MonkeyPatch) -> None:
     """An export does not ask for a snapshot."""
-    patch.setattr(upkeep, "_view_of", contextlib.nullcontext)
+    patch.setattr(walks, "view_of", contextlib.nullcontext)
 
 
 @infects(MemoryBackend, "MO01")
 def imports_overwrite_nothing_and_say_nothing(patch: pytest.MonkeyPatch) -> None:
     """A version that stands here otherwise is taken for equal."""
-    patch.setattr(upkeep.Upkeep, "_holds", lambda *_: True)
+    patch.setattr(moves.Moves, "_holds", lambda *_: True)
 
 
 @infects(MemoryBackend, "VE04", "ER02")

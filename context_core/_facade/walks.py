@@ -1,0 +1,117 @@
+"""Walks through a whole store: every head, every history, a page at a time."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Final, TypeAlias
+
+from context_core.conditions import OrderTerm
+from context_core.errors import CorruptDocumentError
+from context_core.hookspecs import ContextBackend
+from context_core.plugins import BoundVerbs
+from context_core.records import (
+    Capability,
+    ContextRecord,
+    QueryRequest,
+    Selection,
+    StoredDocument,
+    VersionHeader,
+    VersionRequest,
+    Want,
+)
+
+PAGE_SIZE: Final = 200
+"""Versions read, or written, at a time."""
+
+Reader: TypeAlias = ContextBackend | BoundVerbs
+"""What answers load, version and query."""
+
+_BY_ID: Final = (OrderTerm(field="workflow_id"),)
+
+
+def record(header: VersionHeader, document: bytes) -> ContextRecord:
+    return ContextRecord(
+        workflow_id=header.workflow_id,
+        epic_num=header.epic_num,
+        story_num=header.story_num,
+        feature=header.feature,
+        workflow_name=header.workflow_name,
+        current_phase=header.current_phase,
+        status=str(header.status),
+        created_at=header.created_at,
+        updated_at=header.updated_at,
+        tags=header.tags,
+        document=document,
+    )
+
+
+@contextmanager
+def view_of(backend: ContextBackend) -> Iterator[ContextBackend]:
+    """A consistent view where the backend gives one, else the backend itself."""
+    if Capability.SNAPSHOT not in backend.describe().capabilities:
+        yield backend
+        return
+    with closing(backend.snapshot()) as view:
+        yield view
+
+
+def heads(view: Reader) -> Iterator[VersionHeader]:
+    """Every head, by id."""
+    for page in pages(view, Want.HEADERS):
+        yield from page.headers
+
+
+def ids(view: Reader) -> Iterator[str]:
+    """Every workflow's id, also of one whose header cannot be read."""
+    for page in pages(view, Want.DOCUMENTS):
+        yield from (stored.workflow_id for stored in page.documents)
+
+
+def pages(view: Reader, want: Want) -> Iterator[Selection]:
+    """The heads by id, a page at a time."""
+    place: tuple[str] | None = None
+    while True:
+        page = view.query(QueryRequest(order=_BY_ID, want=want, limit=PAGE_SIZE, after=place))
+        yield page
+        if page.count < PAGE_SIZE:
+            return
+        place = ((page.headers or page.documents)[-1].workflow_id,)
+
+
+def readable(view: Reader, workflow_id: str) -> Iterator[StoredDocument | CorruptDocumentError]:
+    """A workflow's documents, oldest first; for each that the backend cannot read, its error."""
+    for offset in itertools.count(0, PAGE_SIZE):
+        try:
+            page: Sequence[StoredDocument | CorruptDocumentError] = _documents(view, workflow_id, PAGE_SIZE, offset)
+        except CorruptDocumentError:
+            page = list(_one_by_one(view, workflow_id, offset))
+        yield from page
+        if len(page) < PAGE_SIZE:
+            return
+
+
+def _one_by_one(view: Reader, workflow_id: str, start: int) -> Iterator[StoredDocument | CorruptDocumentError]:
+    for offset in range(start, start + PAGE_SIZE):
+        try:
+            found = _documents(view, workflow_id, 1, offset)
+        except CorruptDocumentError as error:
+            yield error
+        else:
+            if not found:
+                return
+            yield from found
+
+
+def _documents(view: Reader, workflow_id: str, limit: int, offset: int) -> Sequence[StoredDocument]:
+    return view.version(VersionRequest(of=workflow_id, want=Want.DOCUMENTS, limit=limit, offset=offset)).documents
+
+
+def history(view: Reader, workflow_id: str, want: Want, *, newest_first: bool = False) -> Iterator[Selection]:
+    """A workflow's versions, oldest first unless asked otherwise, a page at a time."""
+    for offset in itertools.count(0, PAGE_SIZE):
+        page = view.version(
+            VersionRequest(of=workflow_id, want=want, limit=PAGE_SIZE, offset=offset, newest_first=newest_first)
+        )
+        yield page
+        if page.count < PAGE_SIZE:
+            return
