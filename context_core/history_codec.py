@@ -38,6 +38,7 @@ __all__ = [
     "RecentBases",
     "Unpacker",
     "base_of",
+    "compact",
     "is_base",
     "pack",
     "pack_against",
@@ -50,6 +51,9 @@ BLOCK: Final = 64
 
 RECENT_BYTES: Final = 16 * 2**20
 """How many bytes of documents a writer keeps at hand."""
+
+_ENTRY_BYTES: Final = 512
+"""The objects around a cached document, measured: two tuples, two numbers, a time and a place in an OrderedDict."""
 
 _WIDEST_DEFLATE_BITS: Final = 14
 _WINDOW_BYTES: Final = 2**_WIDEST_DEFLATE_BITS
@@ -71,6 +75,20 @@ _ZSTD_START: Final = b"\x28\xb5\x2f\xfd"
 
 _WORTH_LEANING: Final = 4
 """What is packed to less than this part of the document leans on its base without a further look."""
+
+
+def compact(document: bytes) -> bytes:
+    """Return *document* in as much memory as it needs.
+
+    What orjson or a decompressor made may hold a buffer of kilobytes behind a few hundred bytes, which
+    `sys.getsizeof` does not show. Whoever keeps a document keeps a copy.
+    """
+    return bytes(memoryview(document))
+
+
+def held_bytes(key: tuple[str, int], document: bytes) -> int:
+    """How much memory an entry of a cache takes, its key and its place in the table included."""
+    return sys.getsizeof(key[0]) + len(document) + _ENTRY_BYTES
 
 
 def base_of(version: int) -> int:
@@ -182,6 +200,7 @@ class Unpacker:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
         self._bases: dict[tuple[str, int], bytes] = {}
+        self._size_bytes = 0
 
     def plain(self, workflow_id: str, version: int, packed: PackedVersion) -> bytes:
         """Return the document of a version.
@@ -218,9 +237,12 @@ class Unpacker:
         return self._keep(workflow_id, number, document)
 
     def _keep(self, workflow_id: str, version: int, document: bytes) -> bytes:
-        if len(self._bases) >= BLOCK:
-            del self._bases[next(iter(self._bases))]
+        document = compact(document)
+        held = self._bases.pop((workflow_id, version), None)
+        self._size_bytes += len(document) - (len(held) if held is not None else 0)
         self._bases[workflow_id, version] = document
+        while len(self._bases) > BLOCK or (self._size_bytes > RECENT_BYTES and len(self._bases) > 1):
+            self._size_bytes -= len(self._bases.pop(next(iter(self._bases))))
         return document
 
 
@@ -259,14 +281,14 @@ class RecentBases(Generic[T]):
 
     def put(self, workflow_id: str, version: int, saved_at: T, document: bytes) -> None:
         """Keep a version that the running transaction wrote, or read."""
-        self._pending[workflow_id, version] = saved_at, document
+        self._pending[workflow_id, version] = saved_at, compact(document)
 
     def commit(self) -> None:
         """Count what the transaction added."""
         for key, kept in self._pending.items():
             self._drop(key)
             self._documents[key] = kept
-            self._size_bytes += len(kept[1])
+            self._size_bytes += held_bytes(key, kept[1])
         self._pending.clear()
         while self._size_bytes > self._limit_bytes:
             self._drop(next(iter(self._documents)))
@@ -282,4 +304,4 @@ class RecentBases(Generic[T]):
     def _drop(self, key: tuple[str, int]) -> None:
         replaced = self._documents.pop(key, None)
         if replaced is not None:
-            self._size_bytes -= len(replaced[1])
+            self._size_bytes -= held_bytes(key, replaced[1])

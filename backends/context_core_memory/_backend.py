@@ -1,6 +1,5 @@
 """A backend that keeps everything in this process, and checks that the core keeps its side of the contract."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -33,16 +32,7 @@ from context_core.records import (
 from context_core.url import BackendURL
 from context_core_memory import _write
 from context_core_memory._checks import check_load, check_operation, check_page, check_record
-from context_core_memory._state import State, Version
-
-
-class _Store:
-    """The state of one store, and the lock that every writer holds to the end."""
-
-    def __init__(self) -> None:
-        self.write_lock = threading.RLock()
-        self.state = State()
-
+from context_core_memory._state import State, Store, Version
 
 _CAPABILITIES: Final = frozenset(
     {
@@ -54,7 +44,9 @@ _CAPABILITIES: Final = frozenset(
     }
 )
 
-_named: Final[dict[str, _Store]] = {}
+_LONGEST_WAIT_S: Final = 86_400
+
+_named: Final[dict[str, Store]] = {}
 
 
 def drop(name: str) -> bool:
@@ -67,32 +59,39 @@ class MemoryBackend(ContextBackend):
 
     It is the double to test engines with: held to every promise but durability, and stricter than any other driver
     about what the core sends.
+
+    Args:
+        name: Of the store; an empty one belongs to this object alone.
+        clock: Where `saved_at` times come from.
+        busy_timeout_s: How long a write waits for others before BackendBusyError, 0 to 86,400.
     """
 
     scheme = "memory"
     limits: Final = Limits(document_bytes=64 * 2**20)
 
-    def __init__(self, name: str = "", *, clock: Clock = utc_now) -> None:
+    def __init__(self, name: str = "", *, clock: Clock = utc_now, busy_timeout_s: float = 30.0) -> None:
         self._name = name
+        self._busy_timeout_s = _seconds(busy_timeout_s)
         self._clock = clock
-        self._store = _named.setdefault(name, _Store()) if name else _Store()
+        self._store = _named.setdefault(name, Store()) if name else Store()
         self._is_closed = False
         self._is_read_only = False
 
     @classmethod
     def from_url(cls, url: BackendURL, *, clock: Clock = utc_now) -> Self:
-        """Open `memory://` or `memory://name`."""
-        url.check_options(())
+        """Open `memory://` or `memory://name`; `?busy_timeout=5` is how many seconds a write waits for others."""
+        url.check_options(("busy_timeout",))
         if url.path or url.port or url.username:
             raise ConfigurationError("a memory URL is memory:// or memory://name")
-        return cls(url.host or "", clock=clock)
+        busy_timeout_s = _seconds(url.options.get("busy_timeout", "30"))
+        return cls(url.host or "", clock=clock, busy_timeout_s=busy_timeout_s)
 
     def save(self, request: SaveRequest) -> SavedVersion:
         """Append to the workflow's list."""
         check_record(request.record)
         store = self._open_for_writing()
-        with store.write_lock:
-            return _write.save(store.state, request, self._clock, self.limits.document_bytes)
+        limit = self.limits.document_bytes
+        return store.write(lambda: _write.save(store.state, request, self._clock, limit), self._busy_timeout_s)
 
     def load(self, request: LoadRequest) -> list[StoredDocument]:
         """Look each id up, under one lock."""
@@ -134,21 +133,27 @@ class MemoryBackend(ContextBackend):
         for operation in operations:
             check_operation(operation)
         store = self._open_for_writing()
-        with store.write_lock:
+
+        def work() -> list[Outcome]:
             draft = store.state.draft(_workflow_id(operation) for operation in operations)
             limit = self.limits.document_bytes
             outcomes = [_write.apply(draft, operation, self._clock, limit) for operation in operations]
             store.state = draft
-        return outcomes
+            return outcomes
+
+        return store.write(work, self._busy_timeout_s)
 
     def prune(self, request: PruneRequest) -> PruneResult:
         """Drop old versions, a workflow at a time."""
         store = self._open_for_writing()
-        with store.write_lock:
+
+        def work() -> PruneResult:
             ranges = _write.prunable(store.state, request)
             for pruned in () if request.dry_run else ranges:
                 store.state.forget(pruned.workflow_id, pruned.last - pruned.first + 1)
-        return PruneResult(ranges=tuple(ranges))
+            return PruneResult(ranges=tuple(ranges))
+
+        return store.write(work, self._busy_timeout_s)
 
     def verify(self) -> VerifyReport:
         """Count what is there: nothing can be damaged here but by this process itself."""
@@ -177,9 +182,9 @@ class MemoryBackend(ContextBackend):
     def close(self) -> None:
         """Let go of the state; that of a named store stays for the next who opens it."""
         self._is_closed = True
-        self._store = _Store()
+        self._store = Store()
 
-    def _open(self) -> _Store:
+    def _open(self) -> Store:
         store = self._store
         if self._is_closed:
             raise BackendClosedError
@@ -192,10 +197,20 @@ class MemoryBackend(ContextBackend):
         with store.state.lock:
             yield store.state
 
-    def _open_for_writing(self) -> _Store:
+    def _open_for_writing(self) -> Store:
         if self._is_read_only and not self._is_closed:
             raise ReadOnlyError("this is a snapshot: write to the store that it was taken of")
         return self._open()
+
+
+def _seconds(value: str | float) -> float:
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"busy_timeout must be a number of seconds, not {value!r:.40}") from error
+    if not 0 <= seconds <= _LONGEST_WAIT_S:
+        raise ConfigurationError(f"busy_timeout must be between 0 and {_LONGEST_WAIT_S} seconds, not {value!r:.40}")
+    return seconds
 
 
 def _versions_of(state: State, of: str | Story) -> list[Version]:

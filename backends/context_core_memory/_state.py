@@ -1,12 +1,17 @@
 """What a memory store holds: histories by workflow, and what is left of deleted ones."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TypeVar
 
 import attrs
 
+from context_core.errors import BackendBusyError, BackendUnavailableError
+from context_core.forking import follow_forks
 from context_core.records import IdempotencyKey, StoredDocument, Tombstone, VersionHeader
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -83,3 +88,46 @@ class State:
                     history = draft.histories[workflow_id]
                     draft.histories[workflow_id] = History(history.created_at, list(history.versions))
         return draft
+
+
+class Store:
+    """The state of one store, and the lock that every writer holds to the end."""
+
+    def __init__(self) -> None:
+        self.write_lock = threading.RLock()
+        self.state = State()
+        self._writer_id = 0
+        follow_forks(self)
+
+    def write(self, action: Callable[[], T], wait_s: float) -> T:
+        """Do *action* while nobody else writes.
+
+        Raises:
+            BackendBusyError: Others wrote for *wait_s* seconds, or this thread itself is in the middle of a write.
+        """
+        lock, taken = self.write_lock, list[bool]()
+        if self._writer_id == threading.get_ident():
+            raise BackendBusyError(waited_s=0)
+        try:
+            taken.extend(map(lock.acquire, (True,), (wait_s,)))  # in one step, which no interrupt can split
+            if not taken[0]:
+                raise BackendBusyError(waited_s=wait_s)
+            self._writer_id = threading.get_ident()
+            result = action()
+        finally:
+            if taken and taken[0]:
+                self._writer_id = 0
+                lock.release()
+        if lock is not self.write_lock:
+            raise BackendUnavailableError("this process was forked in the middle of a call: call again")
+        return result
+
+    def before_fork(self) -> None:
+        """Nothing is to be done: the state is whole after each step of a writer."""
+
+    def after_fork_in_child(self) -> None:
+        """Start with fresh locks, and with a state that no call which was under way still changes."""
+        self.write_lock = threading.RLock()
+        self._writer_id = 0
+        self.state.lock = threading.RLock()
+        self.state = self.state.draft(self.state.histories)

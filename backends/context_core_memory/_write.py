@@ -9,6 +9,7 @@ from context_core.errors import (
     RestoreConflictError,
     VersionConflictError,
 )
+from context_core.history_codec import compact
 from context_core.maintenance import PrunedRange, PruneRequest
 from context_core.records import (
     Clock,
@@ -139,7 +140,7 @@ def _version(
         idempotency_key=key.key if key is not None else None,
         origin=origin,
     )
-    return Version(header, StoredDocument(record.workflow_id, number, record.document, record.save_id), key)
+    return Version(header, StoredDocument(record.workflow_id, number, compact(record.document), record.save_id), key)
 
 
 def _check_size(record: ContextRecord, limit_bytes: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 
 from context_core.errors import CorruptDocumentError
+from context_core.forking import follow_forks
 from context_core.history_codec import BLOCK, PackedVersion, RecentBases, Unpacker, base_of, is_base, pack, pack_version
 from context_core.records import ContextRecord
 from context_core_postgres._history import DOCUMENT_COLUMNS, with_bases
@@ -96,6 +97,14 @@ class Packer:
     """
 
     def __init__(self) -> None:
+        self.after_fork_in_child()
+        follow_forks(self)
+
+    def before_fork(self) -> None:
+        """Nothing is to be done."""
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: another thread may have held the lock, and have changed half of what it guards."""
         self._lock = threading.Lock()
         self._recent: RecentBases[datetime] = RecentBases()
         self._known: dict[str, Extent] = {}

@@ -17,6 +17,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from context_core.errors import BackendBusyError, BackendClosedError, ConfigurationError
+from context_core.forking import follow_forks
 from context_core_postgres._deadline import connecting_until, until_connected
 from context_core_postgres._errors import translated
 from context_core_postgres._refusal import sqlstate_of_refusal
@@ -151,7 +152,7 @@ class OwnPool:
         self._options = options
         self.qualified = qualified
         self._start_afresh()
-        _live.add(self)
+        follow_forks(self)
 
     def _start_afresh(self) -> None:
         self._room: queue.SimpleQueue[Permit] = queue.SimpleQueue()
@@ -233,6 +234,9 @@ class OwnPool:
         self.is_closed = True
         self.drop_idle()
 
+    def before_fork(self) -> None:
+        """Nothing is to be done: a call that waits for the server holds no lock of this process."""
+
     def after_fork_in_child(self) -> None:
         """Leave the parent's sockets alone, and start with none.
 
@@ -303,15 +307,5 @@ class BorrowedPool:
         self.is_closed = True
 
 
-_live: Final[weakref.WeakSet[OwnPool]] = weakref.WeakSet()
 _inherited: Final[list[Raw]] = []
 _numbers: Final = itertools.count()
-
-
-def _after_fork_in_child() -> None:
-    for pool in list(_live):
-        pool.after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):  # where there is no fork there is nothing to do
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar
 import psycopg
 
 from context_core.errors import BackendClosedError, BackendUnavailableError, ReadOnlyError
+from context_core.forking import follow_forks
 from context_core.hookspecs import ContextBackend
 from context_core.records import (
     BackendDescription,
@@ -47,6 +48,14 @@ class PostgresSnapshot(ContextBackend):
         except BaseException:
             self.close()
             raise
+        follow_forks(self)
+
+    def before_fork(self) -> None:
+        """Nothing is to be done: the transaction goes on in the parent."""
+
+    def after_fork_in_child(self) -> None:
+        """Start with a fresh lock. The session is the parent's, and its pool has cut it off here."""
+        self._lock = threading.Lock()
 
     def load(self, request: LoadRequest) -> list[StoredDocument]:
         """As the store, at the moment of the snapshot."""

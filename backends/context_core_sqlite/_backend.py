@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from context_core.errors import BackendUnavailableError, ConfigurationError, ForeignDatabaseError
+from context_core.forking import outside_forks
 from context_core.hookspecs import ContextBackend
 from context_core.maintenance import (
     BackupRequest,
@@ -127,7 +128,9 @@ class SqliteBackend(ContextBackend):
         self._writer = Writer(clock, self.limits.document_bytes)
         with translating(self._options.location, self._options.busy_timeout_s):
             self._schema_version, self._naive_times = (
-                _open_read_only(self._options, asked) if read_only else _open(self._options, clock, asked)
+                outside_forks(_open_read_only, self._options, asked)
+                if read_only
+                else outside_forks(_open, self._options, clock, asked)
             )
         self._connections: Connections | ReadOnlyConnections = (
             ReadOnlyConnections(self._options) if read_only else Connections(self._options, self._writer.packer)

@@ -1,21 +1,26 @@
 """Connections to one database file: one that writes, a pool of those that read, safe across threads and forks."""
 
-import os
 import random
 import sqlite3
-import threading
 import time
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar, cast
 
-from context_core.errors import BackendClosedError, BackendUnavailableError, ContextCoreError, OutcomeUnknownError
+from context_core.errors import (
+    BackendBusyError,
+    BackendClosedError,
+    BackendUnavailableError,
+    ContextCoreError,
+    OutcomeUnknownError,
+)
+from context_core.forking import follow_forks, outside_forks
 from context_core_sqlite import _foreign_keys
 from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import primary_code, translated
 from context_core_sqlite._files import Change, FileWatch
 from context_core_sqlite._group import Write, WriteQueue
 from context_core_sqlite._history import Packer
+from context_core_sqlite._inheritance import keep_for_ever
 from context_core_sqlite._wal import WalLimit, fold
 
 A = TypeVar("A")
@@ -24,8 +29,6 @@ T = TypeVar("T")
 MAX_IDLE_READERS: Final = 8
 """Reading connections kept for the next reader; more are opened as threads need them, and closed after use."""
 
-FORK_PATIENCE_S: Final = 10.0
-"""How long a fork waits for reads under way."""
 
 SHORTEST_PAUSE_S: Final = 0.0005
 LONGEST_PAUSE_S: Final = 0.002
@@ -36,8 +39,8 @@ class Connections:
     """The open connections of one store.
 
     Writes take turns on one connection, or go together: SQLite lets one write at a time anyway, and waiting here is
-    fair and costs no sleep. Reads take a connection from the pool and put it back. A fork closes the idle connections first, so that
-    parent and child each open their own (CO08).
+    fair and costs no sleep. Reads take a connection from the pool and put it back. A fork waits for calls under way and
+    closes the idle connections first, so that parent and child each open their own (CO08).
     """
 
     def __init__(self, options: Options, packer: Packer) -> None:
@@ -50,10 +53,7 @@ class Connections:
         self._wal_limit = WalLimit(options.location)
         self._generation = 0  # of the connections: those of an older one are closed after use
         self._idle: list[sqlite3.Connection] = []
-        self._at_work: list[None] = []  # one for each read under way
-        self._is_forking = False
-        self._fork_gate = threading.Lock()
-        _live.add(self)
+        follow_forks(self)
 
     def check_open(self) -> None:
         """Raise BackendClosedError after `close`."""
@@ -62,23 +62,16 @@ class Connections:
 
     def read(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
         """Run *work* on a reading connection. It must leave no statement open."""
-        if self._is_closed:
-            raise BackendClosedError
-        while True:
-            self._at_work.append(None)  # first the note, then the look: see before_fork
-            if not self._is_forking:
-                break
-            self._at_work.pop()
-            with self._fork_gate:
-                pass
-        try:
-            return self._read(work, argument)
-        except sqlite3.Error as error:
-            raise self._translated(error) from error
-        finally:
-            self._at_work.pop()
+        return outside_forks(self._read, work, argument)
 
     def _read(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
+        self.check_open()
+        try:
+            return self._read_open(work, argument)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _read_open(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
         if self._files.is_due:
             self._look()
         generation = self._generation
@@ -110,25 +103,29 @@ class Connections:
         Those who write at the same time share a transaction; *work* must raise before it writes, or not at all, unless
         something goes wrong that concerns them all.
         """
-        return cast("T", self._queue.write(self._alone, work, argument))
+        try:
+            return cast("T", outside_forks(self._queue.write, self._alone, work, argument))
+        finally:
+            if self._is_closed:
+                self._close(wait_s=0)
 
-    def _alone(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
+    def _alone(self, work: Callable[[sqlite3.Connection, A], T], argument: A, deadline: float) -> T:
         """Do one write in a transaction of its own."""
         self.check_open()
         try:
             try:
-                return self._transact(work, argument)
+                return self._transact(work, argument, deadline)
             except sqlite3.OperationalError as error:
                 if self._writer is None or not _foreign_keys.give_way(self._writer, self._options.location, error):
                     raise
-                return self._transact(work, argument)
+                return self._transact(work, argument, deadline)
         except sqlite3.Error as error:
             raise self._translated(error) from error
 
-    def _transact(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
+    def _transact(self, work: Callable[[sqlite3.Connection, A], T], argument: A, deadline: float) -> T:
         connection = self._open_writer()
         try:
-            self._begin(connection)
+            self._begin(connection, deadline)
             result = work(connection, argument)
             self._commit(connection)
             return result  # noqa: TRY300  # an interrupt right behind the commit is handled as one before it
@@ -136,13 +133,22 @@ class Connections:
             self._roll_back(connection)
             raise
 
-    def _together(self, writes: Sequence[Write]) -> None:
-        """Do several writes in one transaction, each with its own result or error."""
-        if len(writes) > 1 and self._try_together(writes):
+    def _together(self, writes: Sequence[Write], deadline: float) -> None:
+        """Do several writes in one transaction, each with its own result or error.
+
+        What could not begin before the leader's *deadline* has neither, and is left to the next leader.
+        """
+        if len(writes) > 1 and self._try_together(writes, deadline):
             return
         for write in writes:
+            if not write.claim():
+                continue
             try:
-                write.result = self._alone(write.work, write.argument)
+                write.result = self._alone(write.work, write.argument, min(deadline, write.deadline))
+            except BackendBusyError as error:
+                if time.monotonic() < write.deadline:  # it was the leader's time that ended
+                    return
+                write.error = error
             except Exception as error:  # noqa: BLE001  # whatever it is, the caller's own thread raises it
                 write.error = error
             except BaseException:
@@ -151,17 +157,18 @@ class Connections:
                 write.error = OutcomeUnknownError("another thread, which did this save too, was interrupted")
                 raise
 
-    def _try_together(self, writes: Sequence[Write]) -> bool:
-        """Tell whether every write was judged; where one failed half-way, all is rolled back and each is on its own."""
+    def _try_together(self, writes: Sequence[Write], deadline: float) -> bool:
+        """Tell whether there is no more to do; where one failed half-way, all is rolled back and each is on its own."""
         try:
             self.check_open()
             connection = self._open_writer()
-            self._begin(connection)
-        except (sqlite3.Error, ContextCoreError):
-            return False  # each meets this by itself, and gets an error of its own
+            self._begin(connection, deadline)
+        except (sqlite3.Error, ContextCoreError) as error:
+            # Each meets this by itself, and gets an error of its own; but to wait for others each has time of its own.
+            return isinstance(error, sqlite3.Error) and primary_code(error) == sqlite3.SQLITE_BUSY
         try:
             for write in writes:
-                if not self._try(connection, write):
+                if write.claim() and not self._try(connection, write):
                     self._roll_back(connection)
                     _reset(writes)
                     return False
@@ -170,7 +177,8 @@ class Connections:
             # Even who was refused is told: it was judged beside writes that are no more.
             self._roll_back(connection)
             for write in writes:
-                write.error = self._copied(error)
+                if not write.is_withdrawn:
+                    write.error = self._copied(error)
         except ContextCoreError:  # a foreign key of someone else refused one of them; which one shows each by itself
             self._roll_back(connection)
             _reset(writes)
@@ -203,10 +211,20 @@ class Connections:
     def close(self) -> None:
         """Close every connection; those in use by other threads are closed when they are put back."""
         self._is_closed = True
-        with self._queue.turn:
-            self.drop_idle()
+        outside_forks(self._close, wait_s=0 if self._queue.is_led_here else self._options.busy_timeout_s)
 
-    def drop_idle(self) -> None:
+    def _close(self, *, wait_s: float) -> None:
+        """Close what is open. Where another call is at it for longer, that call does it when it ends."""
+        turn, taken = self._queue.turn, list[bool]()
+        try:
+            taken.extend(map(turn.acquire, (True,), (wait_s,)))  # in one step, which no interrupt can split
+            if taken[0]:
+                self._drop_idle()
+        finally:
+            if taken and taken[0]:
+                turn.release()
+
+    def _drop_idle(self) -> None:
         """Close the writer and the idle readers; the next call opens new ones. Needs the turn to write."""
         self._generation += 1
         self._files.forget()
@@ -217,36 +235,22 @@ class Connections:
             self._idle.pop().close()
 
     def before_fork(self) -> None:
-        """Wait for what is under way to end, and leave no connection open for the child to inherit.
-
-        Reads too: a thread inside of SQLite may hold locks of the library, which nobody would ever open in the child.
-        """
-        self._queue.turn.acquire()
-        self._fork_gate.acquire()
-        self._is_forking = True
-        deadline = time.monotonic() + FORK_PATIENCE_S
-        while self._at_work and time.monotonic() < deadline:
-            time.sleep(SHORTEST_PAUSE_S)
-        self.drop_idle()
-
-    def after_fork_in_parent(self) -> None:
-        """Go on."""
-        self._is_forking = False
-        self._fork_gate.release()
-        self._queue.release()
+        """Leave no idle connection open for the child to inherit."""
+        if self._queue.turn.acquire(blocking=False):
+            try:
+                self._drop_idle()
+            finally:
+                self._queue.turn.release()
 
     def after_fork_in_child(self) -> None:
         """Start afresh. What was inherited all the same is never touched: SQLite forbids even closing it here."""
-        _inherited.extend(self._idle)
-        if self._writer is not None:
-            _inherited.append(self._writer)
+        for connection in [*self._idle, *([self._writer] if self._writer is not None else [])]:
+            keep_for_ever(connection)
         self._writer = None
         self._idle = []
         self._files.forget()
         self._queue = WriteQueue(self._together, self._options.busy_timeout_s)
-        self._at_work = []
-        self._is_forking = False
-        self._fork_gate = threading.Lock()
+        self._packer.roll_back()
 
     def _close_surplus(self) -> None:
         """Close idle readers down to what is kept; all of them once the store is closed."""
@@ -290,7 +294,7 @@ class Connections:
             return self._files.error(change, is_folded=False)
         is_folded = change is Change.MAIN or self._fold()
         if is_folded:
-            self.drop_idle()
+            self._drop_idle()
         return self._files.error(change, is_folded=is_folded)
 
     def _fold(self) -> bool:
@@ -315,25 +319,20 @@ class Connections:
             try:
                 raise self._give_up(change)
             finally:
-                self._queue.release()
+                self._queue.turn.release()
 
-    def _begin(self, connection: sqlite3.Connection) -> None:
+    def _begin(self, connection: sqlite3.Connection, deadline: float) -> None:
         """Begin a transaction that writes, once writers of other processes are out of the way.
 
         IMMEDIATE takes the write lock at once: a transaction that reads first and writes later would fail with "database
         is locked" whenever another process wrote in between. Waiting is done here, since SQLite's own pauses grow to a
         tenth of a second, in which the others get in many times over: short and uneven ones leave nobody behind.
         """
-        deadline = None
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if primary_code(error) != sqlite3.SQLITE_BUSY:
-                    raise
-                now = time.monotonic()
-                deadline = deadline or now + self._options.busy_timeout_s
-                if now >= deadline:
+                if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
                     raise
             else:
                 return
@@ -372,29 +371,3 @@ class Connections:
 def _reset(writes: Sequence[Write]) -> None:
     for write in writes:
         write.reset()
-
-
-_live: Final[weakref.WeakSet[Connections]] = weakref.WeakSet()
-_inherited: Final[list[sqlite3.Connection]] = []
-_held: Final[list[Connections]] = []
-
-
-def _before_fork() -> None:
-    _held.extend(_live)
-    for connections in _held:
-        connections.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    while _held:
-        _held.pop().after_fork_in_parent()
-
-
-def _after_fork_in_child() -> None:
-    _held.clear()
-    for connections in list(_live):
-        connections.after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):  # where there is no fork there is nothing to do
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import attrs
 
+from context_core_sqlite._inheritance import Connection
+
 CACHED_STATEMENTS: Final = 256
 """Prepared statements kept by each connection: preparing costs as much as running one."""
 
@@ -44,6 +46,7 @@ def connect(options: Options, *, create: bool = False) -> sqlite3.Connection:
         isolation_level=None,  # transactions begin where this package says BEGIN
         check_same_thread=False,  # a connection is used by one thread at a time, not by one thread only
         cached_statements=CACHED_STATEMENTS,
+        factory=Connection,
     )
     try:
         # An acknowledged save survives power loss: the WAL is synced at each commit, not only at checkpoints.

@@ -21,7 +21,11 @@ _TABLE: Final[dict[int, tuple[type[ContextCoreError], str]]] = {
         "the database {location} cannot be opened: check that its folder exists and may be written to",
     ),
     sqlite3.SQLITE_PERM: (ReadOnlyError, "the database {location} may not be accessed: check its permissions"),
-    sqlite3.SQLITE_AUTH: (ReadOnlyError, "the database {location} may not be accessed: check its permissions"),
+    # Nothing but a fork asks SQLite to refuse: see `_inheritance`.
+    sqlite3.SQLITE_AUTH: (
+        BackendUnavailableError,
+        "this process was forked in the middle of a call to {location}, which only its parent can finish: call again",
+    ),
     sqlite3.SQLITE_READONLY: (
         ReadOnlyError,
         "the database {location} is read-only: check the permissions of the file and its folder",

@@ -13,6 +13,7 @@ from typing import Final, NoReturn, TypeVar
 from urllib.parse import quote
 
 from context_core.errors import BackendBusyError, BackendClosedError, ReadOnlyError
+from context_core.forking import outside_forks
 from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import translating
 from context_core_sqlite._files import check_files, wal_of
@@ -40,6 +41,9 @@ class ReadOnlyConnections:
 
     def read(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
         """Run *work* on a connection that sees one state of the database."""
+        return outside_forks(self._read, work, argument)
+
+    def _read(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
         self.check_open()
         with translating(self._options.location, self._options.busy_timeout_s):
             for _ in range(_ATTEMPTS):

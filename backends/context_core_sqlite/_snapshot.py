@@ -5,7 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
-from context_core.errors import BackendClosedError, ReadOnlyError
+from context_core.errors import BackendClosedError, BackendUnavailableError, ReadOnlyError
+from context_core.forking import follow_forks, outside_forks
 from context_core.hookspecs import ContextBackend
 from context_core.records import (
     BackendDescription,
@@ -21,6 +22,7 @@ from context_core_sqlite import _read
 from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import translating
 from context_core_sqlite._files import wal_bytes
+from context_core_sqlite._inheritance import keep_for_ever
 from context_core_sqlite._wal import TRUNCATE_ABOVE_BYTES, truncate
 
 T = TypeVar("T")
@@ -35,6 +37,12 @@ class SqliteSnapshot(ContextBackend):
         self._options = options
         self._description = description
         self._lock = threading.Lock()
+        self._is_inherited = False
+        outside_forks(self._begin)
+        follow_forks(self)
+
+    def _begin(self) -> None:
+        options = self._options
         with translating(options.location, options.busy_timeout_s):
             self._connection: sqlite3.Connection | None = connect(options)
             self._connection.execute("BEGIN")
@@ -67,9 +75,22 @@ class SqliteSnapshot(ContextBackend):
 
     def close(self) -> None:
         """End the read transaction."""
+        outside_forks(self._close)
+
+    def before_fork(self) -> None:
+        """Nothing is to be done: the transaction goes on in the parent."""
+
+    def after_fork_in_child(self) -> None:
+        """Leave the connection to the parent."""
+        self._lock = threading.Lock()
+        if self._connection is not None:
+            keep_for_ever(self._connection)
+            self._is_inherited = True
+
+    def _close(self) -> None:
         with self._lock:
             connection, self._connection = self._connection, None
-            if connection is None:
+            if connection is None or self._is_inherited:
                 return
             try:
                 connection.rollback()
@@ -79,9 +100,14 @@ class SqliteSnapshot(ContextBackend):
                 connection.close()
 
     def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return outside_forks(self._run_alone, work)
+
+    def _run_alone(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._lock, translating(self._options.location, self._options.busy_timeout_s):
             if self._connection is None:
                 raise BackendClosedError
+            if self._is_inherited:
+                raise BackendUnavailableError("this snapshot belongs to the process that forked this one: take another")
             return work(self._connection)
 
     def _refuse(self, _: object) -> NoReturn:

@@ -1,19 +1,21 @@
 """Documents packed against each other come back, or say that they are damaged."""
 
 import random
+import tracemalloc
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from context_core import CorruptDocumentError
+from context_core import CorruptDocumentError, history_codec
 from context_core.history_codec import (
     BLOCK,
     PackedVersion,
     RecentBases,
     Unpacker,
     base_of,
+    held_bytes,
     is_base,
     pack,
     pack_against,
@@ -233,12 +235,44 @@ def test_recent_bases_are_those_that_were_committed():
 
 def test_recent_bases_are_bounded():
     """The least recently used go first, and one that is too large alone is not kept."""
-    recent: RecentBases[str] = RecentBases(limit_bytes=100)
+    recent: RecentBases[str] = RecentBases(limit_bytes=100 + 3 * held_bytes(("w", 0), b""))
     for number in range(4):
         recent.put("w", number, "t", bytes(30))
         recent.commit()
         assert recent.get("w", 0, "t") is not None
     assert [number for number in range(4) if recent.get("w", number, "t") is not None] == [0, 2, 3]
-    recent.put("w", 9, "t", bytes(101))
+    recent.put("w", 9, "t", bytes(101 + 3 * held_bytes(("w", 0), b"")))
     recent.commit()
     assert recent.get("w", 9, "t") is None
+
+
+def test_recent_bases_hold_no_more_than_they_count():
+    """What orjson made holds kilobytes behind a few hundred bytes; what is kept is a copy of the right size."""
+    recent: RecentBases[str] = RecentBases(limit_bytes=2**20)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(5000):
+            recent.put(f"workflow-{number}", 1, f"2025-01-02T03:04:05.{number:06}", over_long(b"x" * 332))
+            recent.commit()
+        held = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert held < 1.25 * 2**20
+
+
+def test_an_unpacker_keeps_a_bounded_number_of_bytes(monkeypatch):
+    """However large the documents are, it keeps the one that is needed next, and others as far as they fit."""
+    monkeypatch.setattr(history_codec, "RECENT_BYTES", 1000)
+    unpacker = Unpacker(lambda *_: None)
+    for version in range(1, 9):
+        unpacker._keep("w", version, bytes(400))
+        assert sum(map(len, unpacker._bases.values())) <= 1000
+    assert [version for _, version in unpacker._bases] == [7, 8]
+    unpacker._keep("w", 9, bytes(5000))
+    assert [version for _, version in unpacker._bases] == [9]
+
+
+def over_long(document):
+    """*document* as orjson makes it: in a buffer that was larger, and was given back only in part."""
+    return orjson.dumps(document.decode())

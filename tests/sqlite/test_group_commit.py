@@ -267,21 +267,22 @@ def test_an_interrupt_behind_the_commit_takes_nothing_back(shared, monkeypatch):
 def test_an_interrupted_wait_is_withdrawn_or_unknown():
     """Before others have begun with it nothing was done; from then on its outcome is not known."""
     done: list[int] = []
-    queue: Any = WriteQueue(lambda writes: done.append(len(writes)), budget_s=PATIENCE_S)
+    queue: Any = WriteQueue(lambda writes, deadline: done.append(len(writes)), budget_s=PATIENCE_S)
 
     def interrupted(write):
         raise Interrupt
 
     queue._wait = interrupted
     with queue.turn, pytest.raises(Interrupt):
-        queue.write(lambda work, argument: None, lambda connection, argument: None, None)
+        queue.write(lambda work, argument, deadline: None, lambda connection, argument: None, None)
     assert not queue._waiting
 
     def taken(write):
+        assert write.claim()
         queue._waiting.clear()
         raise Interrupt
 
     queue._wait = taken
     with queue.turn, pytest.raises(OutcomeUnknownError) as caught:
-        queue.write(lambda work, argument: None, lambda connection, argument: None, None)
+        queue.write(lambda work, argument, deadline: None, lambda connection, argument: None, None)
     assert isinstance(caught.value.__cause__, Interrupt)

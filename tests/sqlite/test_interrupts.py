@@ -1,5 +1,7 @@
 """Interrupts at the very moments that once did harm; the suite's laws strike at random ones."""
 
+import math
+
 import pytest
 
 from context_core import OutcomeUnknownError, WorkflowContext
@@ -74,7 +76,7 @@ def test_an_interrupt_after_the_commit_makes_no_save_twice(backend, monkeypatch)
     others = [Write(fails_half_way, None), Write(backend._writer.save, a_save("theirs"))]
     connections._queue._waiting.extend(others)
     with connections._queue.turn, pytest.raises(KeyboardInterrupt):
-        connections._queue._lead()
+        connections._queue._lead(math.inf)
     monkeypatch.undo()
     backend.save(a_save())  # whoever comes next would do what is left in the queue
     with pytest.raises(OutcomeUnknownError):
