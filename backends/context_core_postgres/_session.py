@@ -1,5 +1,6 @@
 """One connection, as the statements of this package use it."""
 
+import re
 import select
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 CANDIDATES_AT_ONCE: Final = 100
 """How many rows a search that must look into documents fetches at a time."""
 
+
+_NAMES: Final = re.compile(r"--[^\n]*|'[^']*'|\$function\$.*?\$function\$|\bour\.", re.DOTALL)
+"""Where a name may stand, and what it may not stand in: it could end a comment, a literal or the body of a function."""
 
 MAX_STATEMENTS: Final = 1_000
 """How many statements are remembered: searches make as many different ones as there are filters."""
@@ -44,8 +48,17 @@ class Qualifier(dict[str, bytes]):
     def __missing__(self, sql: str) -> bytes:
         if len(self) >= MAX_STATEMENTS:
             self.clear()
-        qualified = self[sql] = sql.replace("our.", self.prefix.replace("%", "%%")).encode()
+        qualified = self[sql] = _named(sql, self.prefix.replace("%", "%%")).encode()
         return qualified
+
+    def script(self, sql: str) -> bytes:
+        """A script that takes no parameters, so that a percent sign is no placeholder in it."""
+        return _named(sql, self.prefix).encode()
+
+
+def _named(sql: str, prefix: str) -> str:
+    """Put the name of the schema, quoted as an identifier, where an identifier is read and nowhere else."""
+    return _NAMES.sub(lambda found: prefix if found[0] == "our." else found[0], sql)
 
 
 class Session:
@@ -117,7 +130,7 @@ class Session:
 
     def run_script(self, script: str) -> None:
         """Run a script of several statements, inside the transaction that is open."""
-        self.raw.execute(script.replace("our.", self._qualified.prefix).encode(), prepare=False)
+        self.raw.execute(self._qualified.script(script), prepare=False)
 
     @contextmanager
     def pipeline(self) -> Iterator[None]:

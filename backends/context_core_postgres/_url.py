@@ -32,6 +32,8 @@ SHORTEST_CALL_S: Final = 0.1
 _LOCKS_SHARE: Final = 0.9
 """Which part of a call's time a lock may be waited for, so that the server is the one that ends it: nothing is unknown."""
 _LONGEST_WAIT_S: Final = 86_400
+_LONGEST_NAME_BYTES: Final = 63
+"""Longer names PostgreSQL would cut short, and two installations might share a schema."""
 _MOST_SESSIONS: Final = 1_000
 _DEFAULTS: Final[Mapping[str, str]] = {
     "application_name": "context-core",
@@ -124,8 +126,15 @@ def shown(url: BackendURL, parameters: Mapping[str, str]) -> str:
 
 def schema_name(schema: str | None) -> str | None:
     """Return the name of a schema, or refuse what PostgreSQL would cut short or not take."""
-    if schema is not None and (not schema or "\0" in schema or len(schema.encode()) > 63):  # noqa: PLR2004  # its own limit
-        raise ConfigurationError("schema must be a name of 1 to 63 bytes")
+    if schema is not None and (
+        not isinstance(schema, str)
+        or not 1 <= len(schema.encode(errors="surrogatepass")) <= _LONGEST_NAME_BYTES
+        or "\0" in schema
+        or any("\ud800" <= character <= "\udfff" for character in schema)
+    ):
+        raise ConfigurationError(
+            f"schema must be a name of 1 to {_LONGEST_NAME_BYTES} bytes in UTF-8, without NUL: choose another name"
+        )
     return schema
 
 
