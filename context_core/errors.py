@@ -355,11 +355,16 @@ class BackendUnavailableError(PersistenceError):
 
 
 class BackendBusyError(BackendUnavailableError, TimeoutError):
-    """Others held the store for the whole busy budget; nothing was written."""
+    """Others held the store for the whole busy budget; nothing was written.
 
-    def __init__(self, *, waited_s: float) -> None:
+    `setting` names the engine's own setting that ended the wait, where there is one.
+    """
+
+    def __init__(self, *, waited_s: float, setting: str | None = None) -> None:
         self.waited_s = waited_s
-        super().__init__(f"the store stayed busy for {waited_s:g} s: try again, or raise its busy time-out")
+        self.setting = setting
+        by = f" (ended by {setting})" if setting else ""
+        super().__init__(f"the store stayed busy for {waited_s:g} s{by}: try again, or raise its busy time-out")
 
 
 class OutcomeUnknownError(PersistenceError):

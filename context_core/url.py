@@ -40,14 +40,12 @@ class BackendURL:
         scheme, separator, rest = url.partition("://")
         if not separator or not scheme.replace("+", "").replace("-", "").replace("_", "").isalnum():
             raise ConfigurationError("a store's URL looks like scheme://…, sqlite:///engine.db for one")
-        try:
-            parts = _split(rest)
-            port = None if _names_several(parts) else parts.port
-            pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-        except ValueError as error:
+        parsed = _parsed(rest)
+        if parsed is None:  # without a cause: it would quote a piece of what may be a password
             raise ConfigurationError(
                 f"the {scheme} URL cannot be parsed; percent-encode special characters in names and passwords"
-            ) from error
+            )
+        parts, port, pairs = parsed
         options = dict(pairs)
         if len(options) != len(pairs):
             raise ConfigurationError(f"the {scheme} URL gives an option twice: {', '.join(name for name, _ in pairs)}")
@@ -84,11 +82,24 @@ class BackendURL:
             )
 
 
+def _parsed(rest: str) -> tuple[SplitResult, int | None, list[tuple[str, str]]] | None:
+    """The parts of an address, its port and its options; None where they cannot be told apart."""
+    try:
+        parts = _split(rest)
+        port = None if _names_several(parts) else parts.port
+        return parts, port, parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
+        return None
+
+
 def _split(rest: str) -> SplitResult:
     if any(character < " " for character in rest):
         raise ValueError("a control character, which urlsplit would drop")
     # Without the scheme: a backend's name, "my_db" for one, need not be a scheme to urlsplit.
-    return urlsplit(f"//{rest}")
+    parts = urlsplit(f"//{rest}")
+    if ":" in parts.netloc and "@" not in parts.netloc and "@" in rest:
+        raise ValueError("what looks like a host and its port is a user and the beginning of a password")
+    return parts
 
 
 def _host(parts: SplitResult) -> str | None:

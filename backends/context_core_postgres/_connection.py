@@ -12,7 +12,7 @@ from context_core.errors import (
     OutcomeUnknownError,
     ReadOnlyError,
 )
-from context_core_postgres._errors import OTHERS_WERE_FASTER, READ_ONLY, translated, unanswered
+from context_core_postgres._errors import OTHERS_WERE_FASTER, READ_ONLY, SURELY_UNDONE, translated, unanswered, unknown
 from context_core_postgres._pool import Pool
 from context_core_postgres._session import Session
 
@@ -77,27 +77,30 @@ class Connections:
         began = time.monotonic()
         ends_at = began + self._call_timeout_s
         lost: psycopg.Error | None = None  # the first connection that broke with the commit already sent
-        attempts = 0
+        attempts, was_lost = 0, False
         while True:
             session = self._take(lost, time.monotonic() + self._call_timeout_s if is_long else ends_at)
             session.deadline.begin(None if is_long else ends_at)
+            session.is_stepwise = was_lost
             attempts += 1
             try:
                 result = work(session, argument)
             except psycopg.Error as error:
-                is_lost = session.is_broken
-                if is_lost and session.has_sent_commit:
+                was_lost = is_lost = session.is_broken
+                code = error.sqlstate or session.deadline.ended_by
+                # A session that ended while it was idle read nothing of what was sent then.
+                if is_lost and session.has_sent_commit and not session.deadline.ended_by and code not in SURELY_UNDONE:
                     lost = lost or error
                 self._pool.give_up(session)
                 if session.deadline.has_passed:
                     raise self._unanswered(lost) from lost or error
                 if lost is not None and not is_repeatable:
-                    raise _unknown(self.location) from lost
+                    raise unknown(lost, self.location) from lost
                 waited_s = time.monotonic() - began
                 if not self._may_run_again(error, attempts, waited_s, is_lost=is_lost):
                     if lost is not None:
-                        raise _unknown(self.location) from lost
-                    raise translated(error, self.location, waited_s) from error
+                        raise unknown(lost, self.location) from lost
+                    raise translated(error, self.location, waited_s, code) from error
             except Exception:  # a refusal: the session is as good as before
                 self._pool.give_up(session)
                 raise
@@ -118,7 +121,7 @@ class Connections:
             return self._pool.take(ends_at)
         except BackendUnavailableError:
             if lost is not None:
-                raise _unknown(self.location) from lost
+                raise unknown(lost, self.location) from lost
             raise
 
     def _may_run_again(self, error: psycopg.Error, attempts: int, waited_s: float, *, is_lost: bool) -> bool:
@@ -132,7 +135,3 @@ class Connections:
             self._pool.drop_idle()
             return attempts == 1
         return False
-
-
-def _unknown(location: str) -> OutcomeUnknownError:
-    return OutcomeUnknownError(f"the connection to {location} broke before the commit was confirmed")

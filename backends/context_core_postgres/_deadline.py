@@ -26,18 +26,26 @@ class Deadline:
     Attributes:
         call_timeout_s: How long a call, or a round trip of a long call, may take.
         has_passed: Whether the connection was closed since the server did not answer in time.
+        ended_by: The SQLSTATE with which the server ended the session while it was idle, which psycopg takes for a
+            notice.
     """
 
-    __slots__ = ("_ends_at", "call_timeout_s", "has_passed")
+    __slots__ = ("_ends_at", "call_timeout_s", "ended_by", "has_passed")
 
     def __init__(self, call_timeout_s: float) -> None:
         self.call_timeout_s = call_timeout_s
         self.has_passed = False
+        self.ended_by: str | None = None
         self._ends_at: float | None = None
 
     def begin(self, ends_at: float | None) -> None:
         """Begin a call that ends at a moment of `time.monotonic`; None: each round trip has the whole time."""
         self._ends_at = ends_at
+
+    def note(self, notice: psycopg.errors.Diagnostic) -> None:
+        """Look through what the server says without being asked."""
+        if notice.severity_nonlocalized in ("FATAL", "PANIC"):
+            self.ended_by = notice.sqlstate
 
     def over(self, exchange: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         """Pass through one exchange of psycopg with the server, until the deadline."""
@@ -78,11 +86,13 @@ class _BoundedWait:
 def bind(connection: psycopg.Connection[Any], deadline: Deadline) -> None:
     """Have all that *connection* waits for end at *deadline*; an application's own connection keeps its class."""
     vars(connection)["wait"] = _BoundedWait(connection, deadline)
+    connection.add_notice_handler(deadline.note)
 
 
-def unbind(connection: psycopg.Connection[Any]) -> None:
+def unbind(connection: psycopg.Connection[Any], deadline: Deadline) -> None:
     """Let *connection* wait as before."""
     vars(connection).pop("wait", None)
+    connection.remove_notice_handler(deadline.note)
 
 
 class _Connecting(threading.local):

@@ -16,14 +16,29 @@ from context_core.errors import (
 # By SQLSTATE, or by its class, the first two characters: our class, and what to tell.
 _TABLE: Final[dict[str, tuple[type[ContextCoreError], str]]] = {
     "08": (BackendUnavailableError, "the connection to {location} failed: see that the server runs, then try again"),
+    # PgBouncer's for whatever it cannot do: its server is down, or all of its connections are in use.
     "08P01": (
-        StorageError,
+        BackendUnavailableError,
         (
-            "{location} refused how the connection was asked for, as a pooler does with lock_timeout: "
-            "add busy_timeout=none to the URL, and set lock_timeout on the role"
+            "the pooler at {location} reaches no server, or has no connection left (max_client_conn, query_wait_timeout): "
+            "see that the server behind it runs, then try again"
         ),
     ),
     "22": (StorageError, "{location} refused a value"),
+    "25P03": (
+        BackendUnavailableError,
+        (
+            "{location} ended a transaction by its idle_in_transaction_session_timeout: nothing of it was written; "
+            "raise that setting for this role, then try again"
+        ),
+    ),
+    "25P04": (
+        BackendUnavailableError,
+        (
+            "{location} ended a transaction by its transaction_timeout: nothing of it was written; "
+            "raise that setting for this role, then try again"
+        ),
+    ),
     "25006": (
         ReadOnlyError,
         (
@@ -60,6 +75,17 @@ _TABLE: Final[dict[str, tuple[type[ContextCoreError], str]]] = {
     "53100": (StorageError, "no space is left for {location}: free some; what was stored is untouched"),
     "54": (StorageError, "a value is larger than {location} allows"),
     "57": (BackendUnavailableError, "{location} is starting or stopping: try again when it runs"),
+    "57014": (
+        BackendUnavailableError,
+        (
+            "{location} ended a statement by its statement_timeout, or an administrator did: nothing was written; "
+            "raise that setting for this role, then try again"
+        ),
+    ),
+    "57P05": (
+        BackendUnavailableError,
+        "{location} ended a session by its idle_session_timeout: raise that setting for this role, then try again",
+    ),
     "58": (StorageError, "the disk failed under {location}: check it before going on"),
     "XX001": (StorageError, "{location} is damaged: restore it from a backup"),
     "XX002": (StorageError, "an index of {location} is damaged: rebuild it with REINDEX"),
@@ -74,8 +100,13 @@ OTHERS_WERE_FASTER: Final = frozenset({"40001", "40P01", "23505", "22012"})
 """A serialization failure, a deadlock, a row that someone else made first, and our own look for that (see `_write`).
 The transaction is undone and can be done again."""
 
+POOLER: Final = "08P01"
 _LOCK_TIMEOUT: Final = "55P03"
-_CANCELLED: Final = "57014"
+_SETTINGS: Final = {"25P03": "idle_in_transaction_session_timeout", "25P04": "transaction_timeout"}
+"""By SQLSTATE, the settings by which the server ends a session inside of a transaction."""
+
+SURELY_UNDONE: Final = frozenset({"25P03"})
+"""Who is told so had nothing under way in its transaction, and what was sent after it was not read."""
 
 
 def unanswered(location: str, call_timeout_s: float, *, is_lost: bool) -> BackendUnavailableError | OutcomeUnknownError:
@@ -91,10 +122,27 @@ def unanswered(location: str, call_timeout_s: float, *, is_lost: bool) -> Backen
 def translated(error: psycopg.Error, location: str, waited_s: float, sqlstate: str | None = None) -> ContextCoreError:
     """Return our error for one of psycopg's. *sqlstate* where psycopg has none, *waited_s* how long the call took."""
     code = error.sqlstate or sqlstate
-    if code in (_LOCK_TIMEOUT, _CANCELLED) or code in OTHERS_WERE_FASTER:
+    if code == _LOCK_TIMEOUT:
+        return BackendBusyError(waited_s=round(waited_s, 3), setting="lock_timeout")
+    if code in OTHERS_WERE_FASTER:
         return BackendBusyError(waited_s=round(waited_s, 3))
     kind, message = _of_code(code) if code is not None else _without_code(error)
     return kind(message.format(location=location))
+
+
+def unknown(lost: psycopg.Error, location: str) -> OutcomeUnknownError:
+    """Return the error of a call whose connection broke with its commit already sent."""
+    setting = _SETTINGS.get(lost.sqlstate or "")
+    what = f"{location} ended the session by its {setting}" if setting else f"the connection to {location} broke"
+    return OutcomeUnknownError(f"{what} before the commit was confirmed")
+
+
+def parameters_refused(location: str) -> StorageError:
+    """Return the error of a connection that a pooler refuses for what it asks for, and would make without."""
+    return StorageError(
+        f"{location} refused how the connection was asked for, as a pooler does with lock_timeout: "
+        f"add busy_timeout=none to the URL, and set lock_timeout on the role"
+    )
 
 
 def _of_code(code: str) -> tuple[type[ContextCoreError], str]:

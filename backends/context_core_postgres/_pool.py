@@ -19,7 +19,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequest
 from context_core.errors import BackendBusyError, BackendClosedError, ConfigurationError
 from context_core.forking import follow_forks
 from context_core_postgres._deadline import connecting_until, until_connected
-from context_core_postgres._errors import translated
+from context_core_postgres._errors import POOLER, parameters_refused, translated
 from context_core_postgres._refusal import sqlstate_of_refusal
 from context_core_postgres._session import Qualifier, Raw, Session
 
@@ -111,12 +111,21 @@ def connect(options: Options, ends_at: float) -> Raw:
         sqlstate = sqlstate_of_refusal(conninfo, min(options.connect_timeout_s, ends_at - time.monotonic()))
     if sqlstate is None and ends_at - time.monotonic() > _PING_S and _is_no_attempt(conninfo):
         raise ConfigurationError(f"the options in the URL of {options.location} make no connection") from refusal
+    if sqlstate == POOLER and _is_about_parameters(options, ends_at):
+        raise parameters_refused(options.location) from refusal
     raise translated(refusal, options.location, time.monotonic() - began, sqlstate) from refusal
 
 
 def remaining_s(timeout_s: float, ends_at: float) -> float:
     """How long a wait may be within a call that ends at a moment of `time.monotonic`."""
     return max(0.0, min(timeout_s, ends_at - time.monotonic()))
+
+
+def _is_about_parameters(options: Options, ends_at: float) -> bool:
+    """Whether a pooler that refuses a connection, by the one code that it has, would take one that asks for less."""
+    less = {name: value for name, value in options.parameters.items() if name != "options"}
+    timeout_s = min(options.connect_timeout_s, ends_at - time.monotonic())
+    return len(less) < len(options.parameters) and sqlstate_of_refusal(make_conninfo(**less), timeout_s) != POOLER
 
 
 def _is_no_attempt(conninfo: str) -> bool:

@@ -68,6 +68,8 @@ class Session:
         raw: psycopg's connection.
         has_sent_commit: Whether the work that the session does now may have been committed.
         permit: What its pool wants back when it is not in use any more.
+        is_stepwise: Whether statements are sent one by one. Where a session ends in the middle of a pipeline, psycopg does
+            not tell with which code, so that a second attempt goes step by step.
         deadline: When the call that uses it gives up waiting for the server.
     """
 
@@ -79,6 +81,7 @@ class Session:
         "deadline",
         "has_sent_commit",
         "idle_since",
+        "is_stepwise",
         "permit",
         "raw",
         "was_autocommit",
@@ -89,7 +92,7 @@ class Session:
         self.deadline = Deadline(call_timeout_s)
         _deadline.bind(raw, self.deadline)
         self.has_sent_commit = False
-        self._is_spoilt = False
+        self._is_spoilt = self.is_stepwise = False
         self.idle_since = 0.0
         self.permit: Any = None
         self.was_autocommit = raw.autocommit
@@ -135,6 +138,9 @@ class Session:
     @contextmanager
     def pipeline(self) -> Iterator[None]:
         """Send all statements inside the block in one go; their rows can be had behind it."""
+        if self.is_stepwise:
+            yield
+            return
         try:
             with self.raw.pipeline():
                 yield
@@ -157,7 +163,7 @@ class Session:
 
     def unbind(self) -> None:
         """Leave the connection to its owner as it was."""
-        _deadline.unbind(self.raw)
+        _deadline.unbind(self.raw, self.deadline)
         if not self.is_broken:
             self.raw.autocommit = self.was_autocommit
 

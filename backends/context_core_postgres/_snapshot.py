@@ -106,11 +106,12 @@ class PostgresSnapshot(ContextBackend):
                 if self._session.deadline.has_passed:
                     self._pool.drop_idle()
                     raise unanswered(self._pool.location, self._pool.call_timeout_s, is_lost=False) from error
-                if self._session.is_broken:
+                code = error.sqlstate or self._session.deadline.ended_by
+                if self._session.is_broken and code is None:
                     raise BackendUnavailableError(
                         f"the connection to {self._pool.location} broke, and the snapshot with it: take another"
                     ) from error
-                raise translated(error, self._pool.location, time.monotonic() - began) from error
+                raise translated(error, self._pool.location, time.monotonic() - began, code) from error
 
     def _refuse(self, _: object) -> NoReturn:
         if self._session is None:

@@ -147,3 +147,31 @@ def test_several_hosts_are_kept_as_written():
     assert (url.host, url.port, url.username, url.path) == ("Alpha:5432,beta,[::1]:5433", None, "user", "db")
     assert str(url) == "engine://user:***@Alpha:5432,beta,[::1]:5433/db"
     assert BackendURL.parse("engine://user:a,b@host:1/db").port == 1
+
+
+def everything_behind(error: BaseException | None) -> str:
+    """All that an error, its causes, its contexts and their notes would show."""
+    if error is None:
+        return ""
+    own = [str(error), repr(error), repr(vars(error)), *getattr(error, "__notes__", ())]
+    return "\n".join([*own, everything_behind(error.__cause__), everything_behind(error.__context__)])
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "sqlite", "memory", "nosuch"])
+@pytest.mark.parametrize("start", ["S3CR", "5432", "54,32", "[S3CR"])
+@pytest.mark.parametrize("character", "?/#")
+def test_a_password_that_is_not_encoded_is_in_no_error_and_no_cause(scheme, start, character):
+    """What stands before such a character looks like a port, and what stands behind it like a path or an option."""
+    with pytest.raises(ConfigurationError, match="percent-encode") as caught:
+        BackendURL.parse(f"{scheme}://u:{start}{character}Z9ET@h/db")
+    told = everything_behind(caught.value)
+    assert "Z9ET" not in told
+    assert start not in told
+
+
+def test_an_at_sign_behind_the_host_is_no_password():
+    """A file, or an option, may hold one where no port precedes it."""
+    assert BackendURL.parse("sqlite:////tmp/a@b.db").path == "/tmp/a@b.db"
+    assert BackendURL.parse("postgresql:///db?host=@socket").options == {"host": "@socket"}
+    assert BackendURL.parse("postgresql://u@h:5432/db?application_name=a@b").port == 5432
+    assert BackendURL.parse("postgresql://h:5432/db?application_name=a%40b").options["application_name"] == "a@b"

@@ -15,11 +15,12 @@ from context_core import (
     BackendUnavailableError,
     ConfigurationError,
     ContextPersistence,
+    OutcomeUnknownError,
     StorageError,
 )
 from context_core_conformance.racing import in_threads
 from context_core_conformance.samples import a_context
-from context_core_postgres import _errors
+from context_core_postgres import _errors, _write
 
 PASSWORD = "s3cr3t!/@: 'quote"
 
@@ -39,11 +40,10 @@ def guarded():
 
 def whole_chain(error):
     """All that an error, its causes and its contexts would show."""
-    seen = []
-    while error is not None:
-        seen += [str(error), repr(error)]
-        error = error.__cause__ or error.__context__
-    return "\n".join(seen)
+    if error is None:
+        return ""
+    own = [str(error), repr(error), *getattr(error, "__notes__", ())]
+    return "\n".join([*own, whole_chain(error.__cause__), whole_chain(error.__context__)])
 
 
 def address(server, *, user="engine", password=None, database="postgres", **options):
@@ -109,16 +109,90 @@ def test_lock_that_others_hold_is_waited_for_so_long(postgres_server, schema):
         assert store.save_context(a_context("w")) == 2
 
 
-def test_statement_that_the_server_cuts_off_is_busy(postgres_server, schema):
-    """A statement_timeout of the server's or the URL's own; the store is usable after it."""
+def test_statement_that_the_server_cuts_off_names_its_setting(postgres_server, schema):
+    """A statement_timeout of the server's or the URL's own: nothing was written, and the store is usable after it."""
     options = {"options": "-c statement_timeout=200"}
     with ContextPersistence(postgres_server.url(schema, **options)) as store:
         store.save_context(a_context("w"))
         with psycopg.connect(f"host={postgres_server.folder} user=postgres") as holder:
             holder.execute(f'SELECT FROM "{schema}".workflow_context FOR UPDATE'.encode())
-            with pytest.raises(BackendBusyError):
-                store.save_context(a_context("w"))
+            for write in (
+                lambda: store.save_context(a_context("w")),
+                lambda: store.save_contexts([a_context("w"), a_context("v")]),
+                lambda: store.delete_context("w"),
+            ):
+                with pytest.raises(BackendUnavailableError, match="statement_timeout") as caught:
+                    write()
+                assert type(caught.value) is BackendUnavailableError
         assert store.save_context(a_context("w")) == 2
+        assert store.context_exists("v") is False
+
+
+def test_lock_timeout_of_the_servers_own_is_named(postgres_server, schema):
+    """The role's or the database's, which is shorter than the URL's busy_timeout or is the only one."""
+    with ContextPersistence(postgres_server.url(schema, busy_timeout="none", options="-c lock_timeout=100")) as store:
+        store.save_context(a_context("w"))
+        with psycopg.connect(f"host={postgres_server.folder} user=postgres") as holder:
+            holder.execute(f'SELECT FROM "{schema}".workflow_context FOR UPDATE'.encode())
+            with pytest.raises(BackendBusyError, match="lock_timeout") as caught:
+                store.save_context(a_context("w"))
+        assert caught.value.setting == "lock_timeout"
+        assert store.save_context(a_context("w")) == 2
+
+
+@pytest.mark.parametrize(
+    ("code", "setting"),
+    [
+        ("25P03", "idle_in_transaction_session_timeout"),
+        ("25P04", "transaction_timeout"),
+        ("55P03", "lock_timeout"),
+        ("57014", "statement_timeout"),
+        ("57P05", "idle_session_timeout"),
+    ],
+)
+def test_setting_by_which_the_server_ends_work_is_named(code, setting):
+    """Whoever reads the message knows what to raise."""
+    error = _errors.translated(psycopg.errors.lookup(code)(), "somewhere", 1.0, code)
+    assert isinstance(error, BackendUnavailableError)
+    assert setting in str(error)
+
+
+def test_session_that_ends_idle_in_a_transaction_wrote_nothing(postgres_server, schema, monkeypatch):
+    """Between the two round trips of a batch: the server read nothing of the second, so that no outcome is unknown."""
+    write, count = _write._write, []
+    end = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = %s"
+
+    def write_later(*arguments):
+        count.append(postgres_server.sql(end, schema))
+        return write(*arguments)
+
+    with ContextPersistence(postgres_server.url(schema, application_name=schema)) as store:
+        store.save_context(a_context("w"))
+        monkeypatch.setattr(_write, "_write", write_later)
+        with pytest.raises(BackendUnavailableError) as caught:
+            store.save_contexts([a_context("w"), a_context("v")])
+        assert len(count) == 2  # it was tried again
+        assert type(caught.value) is BackendUnavailableError
+        monkeypatch.undo()
+        assert store.save_contexts([a_context("w"), a_context("v")]) == [2, 1]
+
+
+def test_transaction_timeout_is_named(postgres_server, schema):
+    """PostgreSQL 17 and newer ends the session: what was not sent to be committed surely was not."""
+    url = postgres_server.url(schema, options="-c transaction_timeout=200")
+    try:
+        opened = ContextPersistence(url)
+    except StorageError:
+        pytest.skip("this release of PostgreSQL has no transaction_timeout")
+    with opened as store:
+        store.save_context(a_context("w"))
+        with psycopg.connect(f"host={postgres_server.folder} user=postgres") as holder:
+            holder.execute(f'SELECT FROM "{schema}".workflow_context FOR UPDATE'.encode())
+            with pytest.raises(BackendUnavailableError, match="transaction_timeout"):
+                store.save_contexts([a_context("w"), a_context("v")])
+            with pytest.raises(OutcomeUnknownError, match="transaction_timeout"):
+                store.save_context(a_context("w"))
+        assert [header.version for header in store.history("w")] == [1]
 
 
 def test_exhausted_pool_is_busy_in_the_declared_time(postgres_server, schema):
@@ -165,11 +239,12 @@ def test_other_default_isolation_changes_nothing(postgres_server, schema, isolat
 
 def test_deadlock_with_a_stranger_is_tried_again(postgres_server, schema):
     """Someone else's transaction that locks in another order costs a second, no error."""
-    with ContextPersistence(postgres_server.url(schema, options="-c deadlock_timeout=10ms")) as store:
+    with ContextPersistence(postgres_server.url(schema, options="-c deadlock_timeout=500ms")) as store:
         store.save_contexts([a_context("a"), a_context("b")])
         lock = f'SELECT FROM "{schema}".workflow_context WHERE workflow_id = %s FOR UPDATE'.encode()
         with psycopg.connect(f"host={postgres_server.folder} user=postgres") as stranger:
-            stranger.execute("SET deadlock_timeout = '100s'")  # so that ours is the one that gives way
+            # So that ours is the one that gives way: it looks once, when it has waited so long.
+            stranger.execute("SET deadlock_timeout = '100s'")
             stranger.execute(lock, ("b",))
             saving = threading.Thread(target=store.save_contexts, args=([a_context("a"), a_context("b")],))
             saving.start()

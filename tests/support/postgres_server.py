@@ -111,7 +111,7 @@ class Server:
     @classmethod
     def create(cls, **settings: str) -> Self:
         """Make and start a server."""
-        server = cls(_folder())
+        server = cls(other_folder())
         _run(programs() / "initdb", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "-D", server.data)
         server.configure(**SETTINGS | settings)
         server.start()
@@ -119,7 +119,7 @@ class Server:
 
     def standby(self, name: str) -> Self:
         """Make and start a standby of this server, which knows it by *name*."""
-        other = type(self)(_folder())
+        other = type(self)(other_folder())
         _run(
             programs() / "pg_basebackup",
             *("--pgdata", other.data, "--checkpoint=fast", "--no-sync", "--write-recovery-conf"),
@@ -224,7 +224,7 @@ def _signal(processes: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _folder() -> Path:
+def other_folder() -> Path:
     """A folder of the server's user; below the system's temporary one, since the paths of sockets must be short."""
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     user = _user()
