@@ -34,6 +34,7 @@ from context_core_conformance.laws.page import PageLaws
 from context_core_conformance.laws.page_headers import HeaderPageLaws
 from context_core_conformance.laws.process_settings import ProcessSettingsLaws
 from context_core_conformance.laws.query import QueryLaws
+from context_core_conformance.laws.query_equality import QueryEqualityLaws
 from context_core_conformance.laws.query_generated import QueryGeneratedLaws
 from context_core_conformance.laws.query_order import QueryOrderLaws
 from context_core_conformance.laws.query_paths import QueryPathLaws
@@ -61,6 +62,7 @@ class BackendContract(
     DeleteLaws,
     BatchLaws,
     QueryLaws,
+    QueryEqualityLaws,
     QueryGeneratedLaws,
     QueryOrderLaws,
     QueryPathLaws,

@@ -1,20 +1,19 @@
 """Laws of time: where it is read, how it is kept, and what a wrong clock or another zone changes."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from context_core import VersionNotFoundError
 from context_core.records import BatchRequest, DeleteRequest, QueryRequest, Want
+from context_core_conformance.laws.time_zones import ZONES, ProcessZoneLaws
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store
 
 MICROSECOND = timedelta(microseconds=1)
-ZONES = ("Pacific/Kiritimati", "America/St_Johns", "UTC", "XYZ+23:59")
 
 
 def saved_times(store: Store, workflow_id: str = "order-7") -> list[datetime]:
@@ -22,7 +21,9 @@ def saved_times(store: Store, workflow_id: str = "order-7") -> list[datetime]:
     return [header.saved_at for header in store.history(workflow_id)]
 
 
-class TimeLaws:
+class TimeLaws(ProcessZoneLaws):
+    """Laws of times; those of the zone of the process come with them."""
+
     @promise("TI01")
     def test_saved_at_is_the_clocks_time(self, subject: Subject) -> None:
         """Each version carries the injected clock's time, to the microsecond, in aware UTC."""
@@ -176,20 +177,6 @@ class TimeLaws:
         with pytest.raises(VersionNotFoundError):
             store.load_context("order-7", as_of=EPOCH + timedelta(seconds=5))
         assert store.load_context("order-7", as_of=again).version == 2
-
-    @pytest.fixture
-    def move_to(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-        """Moves this process to a local time zone; its own comes back."""
-        if not hasattr(time, "tzset"):
-            pytest.skip("this platform cannot change a process's time zone")
-        with monkeypatch.context() as patch:
-
-            def move(zone: str) -> None:
-                patch.setenv("TZ", zone)
-                time.tzset()
-
-            yield move
-        time.tzset()
 
     @promise("TI02")
     def test_local_time_zone_changes_nothing(self, subject: Subject, move_to: Callable[[str], None]) -> None:

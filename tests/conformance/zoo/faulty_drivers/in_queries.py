@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import attrs
+import orjson
 
 from context_core.conditions import Condition, Operator, OrderTerm
 from context_core.query import evaluate, holds, matches
@@ -369,3 +370,27 @@ class SecondTermIsIgnored(Querying):
 
     def asked(self, request: QueryRequest) -> QueryRequest:
         return attrs.evolve(request, order=request.order[:1]) if request.after is None else request
+
+
+@breaks("QU03", "QU01")
+class ObjectsAreComparedAsText(_Judging):
+    """Two objects are equal if their JSON is, the order of their keys included."""
+
+    def admits(self, condition: Condition, header: VersionHeader, document: StoredDocument) -> bool:
+        is_object = isinstance(condition.value, dict) and len(condition.value) > 1
+        if condition.is_indexed or not is_object or condition.operator not in (Operator.EQ, Operator.NE):
+            return super().admits(condition, header, document)
+        value: Any = orjson.loads(document.document).get(condition.field)
+        for key in condition.path:
+            value = value.get(key) if isinstance(value, dict) else None
+        return (orjson.dumps(value) == orjson.dumps(condition.value)) is (condition.operator is Operator.EQ)
+
+
+@breaks("QU05", "QU01")
+class TagsAreFoundByAPart(_Indexed):
+    """A tag is looked for in the joined text of all of them."""
+
+    def judge(self, condition: Condition, value: Any) -> bool:
+        if condition.field == "tags" and condition.operator is Operator.CONTAINS:
+            return f",{condition.value}," in f",{','.join(value)},"
+        return super().judge(condition, value)

@@ -112,3 +112,56 @@ class NumbersHaveThirtyTwoBits(Writing):
 
     def record(self, record: ContextRecord) -> ContextRecord:
         return attrs.evolve(record, epic_num=record.epic_num & 0x7FFFFFFF or 1)
+
+
+@breaks("RT13")
+class IdsLoseWhatCannotBeSeen(_MergingIds):
+    """Characters without a weight are left out of ids, as a collation of ICU compares them."""
+
+    merge = staticmethod(lambda text: "".join(each for each in text if unicodedata.category(each) != "Cf") or text)
+
+
+@breaks("RT13")
+class IdsAreFolded(_MergingIds):
+    """Ids are compared in their compatibility form: a ligature is its letters, a wide letter a narrow one."""
+
+    merge = staticmethod(lambda text: unicodedata.normalize("NFKC", text)[:255])
+
+
+class _JoinedTags(Writing):
+    """Tags are kept as one text, and come back as what lies between its separators."""
+
+    separator: str
+
+    def record(self, record: ContextRecord) -> ContextRecord:
+        joined = self.separator.join(record.tags)
+        return attrs.evolve(record, tags=tuple(joined.split(self.separator)) if joined else record.tags)
+
+
+@breaks("RT04", "QU05")
+class TagsAreJoinedByLines(_JoinedTags):
+    """A tag of two lines comes back as two."""
+
+    separator = "\n"
+
+
+@breaks("RT04", "QU05")
+class TagsAreJoinedByUnits(_JoinedTags):
+    """Tags are parted by the separator of units, which stands in no tag, it was thought."""
+
+    separator = "\x1f"
+
+
+@breaks("RT04", "QU05")
+class TagsAreJoinedByBars(_JoinedTags):
+    """Tags are parted by a bar."""
+
+    separator = "|"
+
+
+@breaks("RT04", "QU05")
+class EmptyTagsAreDropped(Writing):
+    """A tag without characters is none."""
+
+    def record(self, record: ContextRecord) -> ContextRecord:
+        return attrs.evolve(record, tags=tuple(filter(None, record.tags)))

@@ -6,6 +6,8 @@ from typing import Any, Self
 import attrs
 
 from context_core import BackendURL, VersionHeader
+from context_core.conditions import Condition
+from context_core.maintenance import PruneRequest, PruneResult
 from context_core.model import utc_now
 from context_core.records import (
     BatchRequest,
@@ -13,13 +15,16 @@ from context_core.records import (
     ContextRecord,
     LoadRequest,
     Outcome,
+    QueryRequest,
+    RestoreRequest,
     SavedVersion,
     SaveRequest,
+    Selection,
     StoredDocument,
 )
 from context_core_memory import MemoryBackend
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Showing, Writing, put_versions, state_of
+from faulty_drivers.hosts import Querying, Showing, Writing, put_versions, state_of
 
 
 @breaks("VE08")
@@ -163,3 +168,54 @@ class TimesAreFloats(Writing):
         seconds: Any = (record.created_at - datetime(1, 1, 1, tzinfo=UTC)).total_seconds()
         rounded = datetime(1, 1, 1, tzinfo=UTC) + timedelta(seconds=float(f"{seconds:.15g}"))
         return attrs.evolve(record, created_at=rounded)
+
+
+def _misread(moment: datetime) -> datetime:
+    """What becomes of an instant that is written in the local zone and read as UTC; most zones are not UTC."""
+    return moment.astimezone().replace(tzinfo=UTC)
+
+
+@breaks("TI02", "RE02")
+class PruneLivesInAZone(MemoryBackend):
+    """A prune compares with the local time."""
+
+    def prune(self, request: PruneRequest) -> PruneResult:
+        since = request.inactive_since
+        return super().prune(request if since is None else attrs.evolve(request, inactive_since=_misread(since)))
+
+
+@breaks("TI02", "TI01")
+class TombstonesLiveInAZone(MemoryBackend):
+    """The time of a tombstone is stored as the local one."""
+
+    def query(self, request: QueryRequest) -> Selection:
+        found = super().query(request)
+        gone = [attrs.evolve(each, deleted_at=_misread(each.deleted_at)) for each in found.tombstones]
+        return attrs.evolve(found, tombstones=gone)
+
+
+@breaks("TI02", "QU08")
+class FiltersForgetTheFold(Querying):
+    """A time of a filter is turned into the local one and back, by which the second of two equal hours becomes the first."""
+
+    def asked(self, request: QueryRequest) -> QueryRequest:
+        return attrs.evolve(request, conditions=[self._folded(each) for each in request.conditions])
+
+    def _folded(self, condition: Condition) -> Condition:
+        if not isinstance(condition.value, datetime) or not datetime(2, 1, 1, tzinfo=UTC) < condition.value < _LATE:
+            return condition
+        local = condition.value.astimezone().replace(tzinfo=None, fold=0)
+        return attrs.evolve(condition, value=local.astimezone(UTC))
+
+
+_LATE: Any = datetime(9998, 1, 1, tzinfo=UTC)
+
+
+@breaks("TI02", "MO01")
+class RestoresLiveInAZone(Writing):
+    """A restored version was saved at the local time of that instant."""
+
+    def operation(self, operation: Any) -> Any:
+        if not isinstance(operation, RestoreRequest):
+            return super().operation(operation)
+        return super().operation(attrs.evolve(operation, saved_at=_misread(operation.saved_at)))
