@@ -20,6 +20,7 @@ from context_core.maintenance import (
     RehashRequest,
     RepairRequest,
     RepairResult,
+    RepairStep,
     VerifyReport,
     in_batches,
 )
@@ -46,7 +47,7 @@ from context_core_sqlite._connection import Connections
 from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import primary_code, translating
 from context_core_sqlite._files import check_files
-from context_core_sqlite._objects import Difference
+from context_core_sqlite._objects import Difference, restoring
 from context_core_sqlite._read_only import ReadOnlyConnections
 from context_core_sqlite._snapshot import SqliteSnapshot
 from context_core_sqlite._write import Writer
@@ -194,11 +195,18 @@ class SqliteBackend(ContextBackend):
         return self._connections.read(_maintenance.verify, None)
 
     def repair(self, request: RepairRequest) -> RepairResult:
-        """Name what is to be mended in one view, and mend it a transaction each."""
+        """Make missing tables, indexes and triggers anew; then name what is to be mended, and mend it a transaction each."""
+        objects = self._connections.read(_schema.plan_repair, None)
+        actions = [restoring(difference) for difference in objects]
+        if objects and not request.dry_run:
+            actions = self._connections.write(_schema.repair, objects)
+        steps = [RepairStep(workflow_id=None, version=None, action=action) for action in actions]
+        if request.dry_run and any(difference.is_missing_table for difference in objects):
+            return RepairResult(steps=tuple(steps))  # what the rows need can be told once the tables are there
         mendings = self._connections.read(_repair.plan, None)
         for mending in () if request.dry_run else mendings:
             self._connections.write(_repair.mend, mending)
-        return RepairResult(steps=tuple(mending.step for mending in mendings))
+        return RepairResult(steps=(*steps, *(mending.step for mending in mendings)))
 
     def snapshot(self) -> ContextBackend:
         """Open a read transaction on a connection of its own."""

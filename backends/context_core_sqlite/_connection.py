@@ -15,7 +15,7 @@ from context_core.errors import (
 )
 from context_core.forking import follow_forks, outside_forks
 from context_core_sqlite import _foreign_keys
-from context_core_sqlite._database import Options, connect
+from context_core_sqlite._database import Options, connect, connect_to_write
 from context_core_sqlite._errors import primary_code, translated
 from context_core_sqlite._files import Change, FileWatch
 from context_core_sqlite._group import Write, WriteQueue
@@ -72,7 +72,7 @@ class Connections:
             raise self._translated(error) from error
 
     def _read_open(self, work: Callable[[sqlite3.Connection, A], T], argument: A) -> T:
-        if self._files.is_due:
+        if time.monotonic() >= self._files.next_look_s:
             self._look()
         generation = self._generation
         try:
@@ -86,7 +86,8 @@ class Connections:
             # A statement that was broken off may still be open, and what is read beside it is of its moment (CO05).
             connection.close()
             raise
-        self._files.remember()
+        if not self._files.is_known:
+            self._files.remember()
         if self._files.wal_bytes > self._wal_limit.truncate_above_bytes and not connection.in_transaction:
             self._wal_limit.keep(connection, self._files.wal_bytes, int(self._options.busy_timeout_s * 1000))
         if generation != self._generation:
@@ -274,9 +275,8 @@ class Connections:
             raise self._give_up(change)
         if self._writer is None:
             self._files.check_not_abandoned()
-            self._writer = connect(self._options)
-            self._writer.execute("PRAGMA busy_timeout = 0")  # from here on `_begin` does the waiting
-            _foreign_keys.switch_on(self._writer, self._options.location)  # it reads, which opens the WAL
+            self._writer = connect_to_write(self._options)
+        if not self._files.is_known:
             self._files.remember()
         if self._files.wal_bytes > self._wal_limit.truncate_above_bytes:
             self._wal_limit.keep(self._writer, self._files.wal_bytes, busy_timeout_ms=0)
@@ -300,13 +300,8 @@ class Connections:
     def _fold(self) -> bool:
         if self._writer is not None:
             return fold(self._writer)
-        try:
-            reader = self._idle.pop()
-        except IndexError:
-            return True  # no connection holds it
-        is_folded = fold(reader)
-        self._idle.append(reader)
-        return is_folded
+        readers = self._idle[:1]  # others may read with it meanwhile: SQLite lets them take turns
+        return fold(readers[0]) if readers else True  # nothing is open that holds it
 
     def _look(self) -> None:
         """Look, before a read, at the files and at the size of the WAL."""

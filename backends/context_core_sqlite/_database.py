@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import attrs
 
+from context_core_sqlite import _foreign_keys
 from context_core_sqlite._inheritance import Connection
 
 CACHED_STATEMENTS: Final = 256
@@ -53,6 +54,21 @@ def connect(options: Options, *, create: bool = False) -> sqlite3.Connection:
         connection.execute(f"PRAGMA synchronous = {options.synchronous}")
         # A database file is data: a function hidden in its schema must not run with our rights.
         connection.execute("PRAGMA trusted_schema = OFF")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def connect_to_write(options: Options) -> sqlite3.Connection:
+    """Open a connection that enforces foreign keys and does not wait for locks by itself.
+
+    It has read, which opens the WAL.
+    """
+    connection = connect(options)
+    try:
+        _foreign_keys.switch_on(connection, options.location)
+        connection.execute("PRAGMA busy_timeout = 0")  # SQLite's pauses are long: the caller does the waiting
     except BaseException:
         connection.close()
         raise

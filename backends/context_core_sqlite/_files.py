@@ -1,6 +1,5 @@
 """The files of a database: the main file, its write-ahead log (WAL), its shared memory, its rollback journal."""
 
-import ctypes
 import os
 import sqlite3
 import time
@@ -9,12 +8,16 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from context_core.errors import BackendUnavailableError, StorageError
+from context_core_sqlite._inheritance import keep_for_ever
 
 Identity: TypeAlias = tuple[int, int] | None
 """Device and inode of a file; None where there is none."""
 
 LOOK_AGAIN_S: Final = 0.5
 """How often readers look whether the files are still those at their path."""
+
+TRUST_S: Final = 0.001
+"""A commit that ends this soon after a look needs no other: it would cost a tenth of a save without a sync."""
 
 _JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
 _JOURNAL_HEADER_BYTES: Final = 28
@@ -111,23 +114,23 @@ class FileWatch:
         self._wal = wal_of(path)
         self._shm = f"{self._wal.removesuffix('-wal')}-shm"
         self._seen: tuple[Identity, Identity, Identity] | None = None
-        self._next_look_s = 0.0
+        self.is_known = False
+        self.next_look_s = 0.0
+        """When, by the monotonic clock, a reader should look. Saves look each time."""
+        self._looked_s = 0.0
         self.wal_bytes = 0
         """The size of the WAL when it was last looked at."""
 
     def forget(self) -> None:
         """Every connection is closed: the files may come and go."""
         self._seen = None
+        self.is_known = False
 
     def remember(self) -> None:
         """Note the files of a connection that has just read; those noted before are kept."""
         if self._seen is None:
             self._seen = identity(self._main), self._wal_identity(), identity(self._shm)
-
-    @property
-    def is_due(self) -> bool:
-        """Whether a reader should look. Saves look each time."""
-        return time.monotonic() >= self._next_look_s
+            self.is_known = True
 
     def look(self) -> Change | None:
         """Look at the main file and the WAL, and once in a while at the shared memory.
@@ -140,16 +143,20 @@ class FileWatch:
         if identity(self._main) != main:
             return Change.MAIN
         now = self._wal_identity()
-        if now == wal and self.is_due:
+        now_s = self._looked_s = time.monotonic()
+        is_due = now_s >= self.next_look_s
+        if now == wal and is_due:
             now, wal = identity(self._shm), shm
         if now != wal:
             return Change.REMOVED if now is None else Change.REPLACED
-        if self.is_due:
-            self._next_look_s = time.monotonic() + LOOK_AGAIN_S
+        if is_due:
+            self.next_look_s = now_s + LOOK_AGAIN_S
         return None
 
     def has_lost_wal(self) -> bool:
-        """Whether a commit just now went to a WAL that is no longer at its path."""
+        """Whether a commit just now went to a WAL that is no longer at its path, unless `look` has just seen it there."""
+        if time.monotonic() - self._looked_s < TRUST_S:
+            return False
         return self._seen is not None and self._wal_identity() != self._seen[1]
 
     def _wal_identity(self) -> Identity:
@@ -188,7 +195,8 @@ class FileWatch:
         if self._seen is not None:
             _abandoned.add(self._seen[0])
         for connection in connections:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+            if connection is not None:
+                keep_for_ever(connection)
 
     def check_not_abandoned(self) -> None:
         """Raise BackendUnavailableError if this process gave the database up: a new connection would reuse old files."""

@@ -14,7 +14,7 @@ from context_core.errors import StorageError
 from context_core.history_codec import PackedVersion, Unpacker
 from context_core.maintenance import Examination, PrunedRange, PruneRequest, VerifyReport
 from context_core.records import time_to_text
-from context_core_sqlite import _history
+from context_core_sqlite import _history, _schema
 from context_core_sqlite._damage import ORPHANS, lenient, rows, shown_text
 from context_core_sqlite._foreign_keys import refusals_named
 from context_core_sqlite._history import one_view
@@ -85,6 +85,11 @@ def verify(connection: sqlite3.Connection, _: None) -> VerifyReport:
         for (line,) in connection.execute("PRAGMA integrity_check").fetchall():
             if line != "ok":
                 found.storage(shown_text(line))
+        differences = _schema.differences(connection)
+        for difference in differences:
+            found.storage(str(difference))
+        if any(difference.is_missing_table for difference in differences):
+            return found.report()  # its rows cannot be asked for
         for workflow_id, version in connection.execute(_HEADS_ADRIFT).fetchall():
             found.adrift(shown_text(workflow_id), version)
         with closing(connection.execute(_ALL_VERSIONS)) as versions:

@@ -57,6 +57,11 @@ class Difference:
     problem: str
 
     @property
+    def is_missing_table(self) -> bool:
+        """Whether statements that name the table fail."""
+        return self.problem == _MISSING and self.object.kind == "table"
+
+    @property
     def is_foreign(self) -> bool:
         """Whether the object belongs to someone else."""
         return self.problem == _FOREIGN
@@ -191,16 +196,28 @@ def restore(connection: sqlite3.Connection, difference: Difference) -> str:
     item = difference.object
     connection.execute("SAVEPOINT context_core_restore")
     try:
-        if difference.problem == _CHANGED:
-            found = next(each for each in objects(connection) if each.key == item.key)
+        found = next((each for each in objects(connection) if each.key == item.key), None)
+        if found is not None and found.kind == item.kind:
             connection.execute(f"DROP {found.kind.upper()} {quoted(found.name)}")
         connection.execute(item.sql)
     except sqlite3.IntegrityError:
         connection.execute("ROLLBACK TO context_core_restore")
-        return f"the {item.kind} {item.name} cannot be restored: rows of {item.table} break its uniqueness"
+        return (
+            f"cannot restore the {item.kind} {item.name}: rows of {item.table} are not unique in it; verify names them"
+        )
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:
+            raise
+        connection.execute("ROLLBACK TO context_core_restore")
+        return f"cannot restore the {item.kind} {item.name}: something else has its name, rename that"
     finally:
         connection.execute("RELEASE context_core_restore")
-    return f"restored the {item.kind} {item.name}"
+    return restoring(difference)
+
+
+def restoring(difference: Difference) -> str:
+    """Say what `restore` will do."""
+    return f"restore the {difference.object.kind} {difference.object.name}"
 
 
 def attached_by_others(found: Iterable[SchemaObject], wanted: Expected, tables: Iterable[str]) -> list[SchemaObject]:

@@ -141,6 +141,22 @@ def differences(connection: sqlite3.Connection) -> list[_objects.Difference]:
     return _objects.differences(_objects.objects(connection), expected(newest()))
 
 
+def plan_repair(connection: sqlite3.Connection, _: None) -> list[_objects.Difference]:
+    """Name the schema objects that a repair makes anew; those of others are left."""
+    return [difference for difference in differences(connection) if not difference.is_foreign]
+
+
+def repair(connection: sqlite3.Connection, planned: Sequence[_objects.Difference]) -> list[str]:
+    """Make schema objects anew, inside a transaction; return what was done, or why it could not be, for each."""
+    still = {difference.object.key for difference in plan_repair(connection, None)}
+    return [
+        _objects.restore(connection, difference)
+        if difference.object.key in still
+        else _objects.restoring(difference)  # another process did it meanwhile
+        for difference in planned
+    ]
+
+
 def migrate(connection: sqlite3.Connection, location: str, clock: Clock, naive_times: str | None = None) -> int:
     """Bring the database to the newest schema, each step one transaction; return its version.
 

@@ -84,6 +84,6 @@ def fold(connection: sqlite3.Connection) -> bool:
     """Copy all of the WAL into the main file; False where a reader or the disk is in the way."""
     try:
         _, pages, copied = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.Error:  # another thread may use the connection too, or have closed it
         return False
     return bool(pages == copied)

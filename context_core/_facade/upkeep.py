@@ -8,7 +8,7 @@ from datetime import datetime
 from context_core._facade import walks
 from context_core._facade.arguments import check_statuses, check_time
 from context_core._facade.opening import C, OpenedStore
-from context_core.errors import CorruptDocumentError, InvalidQueryError, UnsupportedSchemaError
+from context_core.errors import CorruptDocumentError, InvalidQueryError, StorageError, UnsupportedSchemaError
 from context_core.maintenance import (
     Damage,
     KeptHash,
@@ -69,13 +69,19 @@ class Upkeep(OpenedStore[C]):
         report = self._backend.verify()
         damages = list(report.damages)
         known = {(damage.workflow_id, damage.version) for damage in damages}
-        with walks.view_of(self._backend) as view:
-            for stored in itertools.chain.from_iterable(
-                walks.readable(view, workflow_id) for workflow_id in walks.ids(view)
-            ):
-                problem = stored.problem if isinstance(stored, CorruptDocumentError) else self._problem_of(stored)
-                if problem is not None and (stored.workflow_id, stored.version) not in known:
-                    damages.append(Damage(workflow_id=stored.workflow_id, version=stored.version, problem=problem))
+        try:
+            with walks.view_of(self._backend) as view:
+                for stored in itertools.chain.from_iterable(
+                    walks.readable(view, workflow_id) for workflow_id in walks.ids(view)
+                ):
+                    problem = stored.problem if isinstance(stored, CorruptDocumentError) else self._problem_of(stored)
+                    if problem is not None and (stored.workflow_id, stored.version) not in known:
+                        damages.append(Damage(workflow_id=stored.workflow_id, version=stored.version, problem=problem))
+        except StorageError as error:
+            if not damages:
+                raise
+            # What the backend has named keeps documents from being read: a table that was dropped, for one.
+            damages.append(Damage(workflow_id=None, version=None, problem=f"documents cannot be read: {error}"))
         return VerifyReport(checked_versions=report.checked_versions, damages=tuple(damages))
 
     def repair(self, dry_run: bool = False) -> RepairResult:  # noqa: FBT001, FBT002  # repair(True) would be odd, not wrong

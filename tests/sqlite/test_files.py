@@ -238,6 +238,7 @@ def test_a_wal_that_is_removed_during_a_commit_makes_no_acknowledgement(killable
         killable.beside("-wal").unlink()
 
     store.save_context(a_context("other"))
+    monkeypatch.setattr(_files, "TRUST_S", 0.0)
     monkeypatch.setattr(backend._connections._packer, "commit", removing)
     with pytest.raises(PersistenceError, match="may have happened"):
         store.save_context(a_context("other"))
