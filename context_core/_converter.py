@@ -9,6 +9,7 @@ comparing. Only when one of them objects does `_explain` walk the tree in Python
 import dataclasses
 import functools
 import math
+import re
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime
@@ -45,6 +46,10 @@ _MSGPACK_OPTIONS = (
     | ormsgpack.OPT_PASSTHROUGH_DATETIME
 )
 _NON_FINITE_STARTS: Final = (b"\x7f", b"\xff")
+_MANY_DIGITS: Final = re.compile(rb"[0-9]{19}")
+"""Where there may be a number that does not fit into 64 bits."""
+_LONGEST_INT: Final = 20
+_SCHEMA_KEY: Final = "schema"
 _INT64_AND_UINT64 = range(-(2**63), 2**64)
 _ADVICE: Final[dict[type, str]] = {
     tuple: "use a list",
@@ -96,6 +101,64 @@ def _may_hold_non_finite(packed: bytes) -> bool:
 def decode(document: bytes) -> Any:
     """Return the JSON value in *document*; raise ValueError where it is not JSON."""
     return orjson.loads(document)
+
+
+def decode_document(document: bytes) -> Any:
+    """As `decode`, for a stored document: what Python's own json wrote is read too, as the nearest exact value.
+
+    A document without a schema number may be from an engine's own code, which wrote what JSON does not have. NaN and the
+    infinities come back as their text, ints beyond 64 bits as text of their digits, and lone surrogates in text as their
+    escapes. Nothing is rounded.
+    """
+    try:
+        fields = orjson.loads(document)
+    except ValueError as error:
+        fields = decode_foreign(document)
+        if type(fields) is not dict or _SCHEMA_KEY in fields:
+            raise ValueError("it is not JSON") from error
+        return fields
+    if type(fields) is dict and _SCHEMA_KEY not in fields and _MANY_DIGITS.search(document):
+        return decode_foreign(document)
+    return fields
+
+
+def decode_foreign(document: bytes) -> Any:
+    """Read what Python's own json writes, each value as the nearest that is exact."""
+    import json  # noqa: PLC0415  # only documents from elsewhere need it
+
+    try:
+        return _exact(
+            json.loads(document.decode(), parse_constant=str, parse_int=_int_or_text, parse_float=_float_or_text)
+        )
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+
+
+def is_read_inexactly(document: bytes) -> bool:
+    """Tell whether `decode` would round a number of a document that is JSON."""
+    return _MANY_DIGITS.search(document) is not None and bool(orjson.loads(document) != decode_foreign(document))
+
+
+def _int_or_text(digits: str) -> int | str:
+    if len(digits) > _LONGEST_INT:
+        return digits
+    number = int(digits)
+    return number if number in _INT64_AND_UINT64 else digits
+
+
+def _float_or_text(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _exact(value: Any) -> Any:
+    if type(value) is dict:
+        return {_exact(key): _exact(item) for key, item in value.items()}
+    if type(value) is list:
+        return [_exact(item) for item in value]
+    if type(value) is str and not _is_unicode(value):
+        return value.encode("utf-8", "backslashreplace").decode()
+    return value
 
 
 def time_to_text(moment: datetime) -> str:

@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 __all__ = [
     "BLOCK",
+    "DOCUMENT_BYTES",
+    "DocumentTooLargeError",
     "PackedVersion",
     "RecentBases",
     "Unpacker",
@@ -54,6 +56,9 @@ RECENT_BYTES: Final = 16 * 2**20
 
 _ENTRY_BYTES: Final = 512
 """The objects around a cached document, measured: two tuples, two numbers, a time and a place in an OrderedDict."""
+
+DOCUMENT_BYTES: Final = 64 * 2**20
+"""What no document exceeds; who unpacks more than that stops there. A driver with another limit gives its own."""
 
 _WIDEST_DEFLATE_BITS: Final = 14
 _WINDOW_BYTES: Final = 2**_WIDEST_DEFLATE_BITS
@@ -143,22 +148,35 @@ def _zstd_options(base: bytes, document: bytes) -> dict[int, int]:
     }
 
 
-def unpack(packed: bytes, base: bytes | None) -> bytes:
+def unpack(packed: bytes, base: bytes | None, limit_bytes: int = DOCUMENT_BYTES) -> bytes:
     """Return the document that was packed with *base*, or by itself where that is None.
 
+    It holds no more than *limit_bytes* and a little in memory, whatever *packed* says of itself.
+
     Raises:
-        ValueError: *packed* is damaged, or *base* is not the one.
+        ValueError: *packed* is damaged, *base* is not the one, or the document is larger than *limit_bytes*.
     """
+    # One byte more tells a document at the limit from one beyond it.
     try:
         if packed.startswith(_ZSTD_START):
-            return zstd.decompress(packed, None if base is None else _dictionary(base))
-        inflate = zlib.decompressobj() if base is None else zlib.decompressobj(zdict=base)
-        document = inflate.decompress(packed)
+            expand = zstd.ZstdDecompressor(None if base is None else _dictionary(base))
+            document = expand.decompress(packed, limit_bytes + 1)
+            is_whole, rest = expand.eof, expand.unused_data
+        else:
+            inflate = zlib.decompressobj() if base is None else zlib.decompressobj(zdict=base)
+            document = inflate.decompress(packed, limit_bytes + 1)
+            is_whole, rest = inflate.eof, inflate.unused_data
     except (zlib.error, zstd.ZstdError) as error:
         raise ValueError("the packed document is damaged, or leans on another base") from error
-    if not inflate.eof or inflate.unused_data:
-        raise ValueError("the packed document is cut short, or has something behind it")
+    if len(document) > limit_bytes:
+        raise DocumentTooLargeError(f"the packed document holds more than {limit_bytes:,} bytes")
+    if not is_whole or rest:
+        raise ValueError("the packed document is damaged: it is cut short, or has something behind it")
     return document
+
+
+class DocumentTooLargeError(ValueError):
+    """What was packed is larger than any document may be."""
 
 
 def _dictionary(base: bytes) -> tuple[zstd.ZstdDict, int]:
@@ -194,11 +212,13 @@ Fetch: TypeAlias = Callable[[str, int], PackedVersion | None]
 class Unpacker:
     """Gives plain documents of versions read from one consistent view, whose bases it fetches from the same view.
 
-    It keeps a few bases for what is read next, so that a history read in order unpacks each version once.
+    It keeps a few bases for what is read next, so that a history read in order unpacks each version once. No document
+    is larger than *limit_bytes*.
     """
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, limit_bytes: int = DOCUMENT_BYTES) -> None:
         self._fetch = fetch
+        self._limit_bytes = limit_bytes
         self._bases: dict[tuple[str, int], bytes] = {}
         self._size_bytes = 0
 
@@ -213,10 +233,15 @@ class Unpacker:
             return stored
         try:
             if number == version:
-                document = unpack(stored, None)
+                document = unpack(stored, None, self._limit_bytes)
             else:
                 base = self._bases.get((workflow_id, number))
-                document = unpack(stored, self._base(workflow_id, number, version) if base is None else base)
+                if base is None:
+                    base = self._base(workflow_id, number, version)
+                document = unpack(stored, base, self._limit_bytes)
+        except DocumentTooLargeError as error:
+            problem = f"it unpacks to more than {self._limit_bytes:,} bytes, and no document is as large"
+            raise _corrupt(workflow_id, version, problem) from error
         except ValueError as error:
             raise _corrupt(workflow_id, version, "its stored bytes are damaged") from error
         if is_base(version):

@@ -23,7 +23,7 @@ from typing import Any, Final, TypeAlias
 
 import attrs
 
-from context_core._converter import decode, encode
+from context_core._converter import decode, decode_document, encode
 from context_core.conditions import FIELDS, SORTABLE, Condition, FieldKind, Operator, OrderTerm
 from context_core.errors import CorruptDocumentError, InvalidQueryError, PersistenceError, shown
 from context_core.model import Status
@@ -251,7 +251,7 @@ def matches(conditions: Sequence[Condition], header: VersionHeader, document: St
 
 def _parse_document(stored: StoredDocument) -> dict[str, Any]:
     try:
-        fields = decode(stored.document)
+        fields = decode_document(stored.document)
     except ValueError as error:
         raise CorruptDocumentError(
             workflow_id=stored.workflow_id, version=stored.version, problem="it is not JSON"

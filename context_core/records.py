@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import attrs
 
-from context_core._converter import time_to_text
+from context_core._converter import decode_document, time_to_text
 from context_core.conditions import Condition, OrderTerm
 from context_core.errors import CorruptDocumentError, DamagedHistoryError
 from context_core.model import STATUSES
@@ -46,6 +46,7 @@ __all__ = [
     "VersionHeader",
     "VersionRequest",
     "Want",
+    "decode_document",
     "time_to_text",
 ]
 

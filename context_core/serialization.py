@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import attrs
 
-from context_core._converter import comes_back_as, decode, document_fields, encode, typed_tree
+from context_core._converter import comes_back_as, decode, decode_document, document_fields, encode, typed_tree
 from context_core.codecs import DocumentCodec
 from context_core.errors import (
     ConfigurationError,
@@ -147,7 +147,7 @@ class ContextSerializer(Generic[C]):
             UnsupportedSchemaError: Its schema is newer, or so old that no upcaster reads it.
         """
         try:
-            fields = decode(stored.document if stored.save_id is None else self.open(stored))
+            fields = decode_document(stored.document if stored.save_id is None else self.open(stored))
             schema = fields.pop(SCHEMA_KEY, 0)
             if schema != SCHEMA or type(schema) is not int:
                 fields = upcast(fields, schema, self._upcasters)

@@ -10,11 +10,9 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final
 
-import orjson
-
 from context_core.columns import RECORD_COLUMNS, tags_to_text
 from context_core.model import MAX_TEXT
-from context_core.records import time_to_text
+from context_core.records import decode_document, time_to_text
 from context_core.zones import in_utc
 
 ORIGINAL_COLUMNS: Final = frozenset(
@@ -111,7 +109,7 @@ def _as_utc(text: Any, zone: tzinfo) -> datetime:
 
 def _tags(document: bytes) -> list[str]:
     try:
-        tags = orjson.loads(document)["tags"]
+        tags = decode_document(document)["tags"]
     except (ValueError, TypeError, KeyError):
         return []
     return tags if isinstance(tags, list) and all(isinstance(tag, str) for tag in tags) else []

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import attrs
@@ -11,6 +12,7 @@ from context_core.columns import HEADER_COLUMNS, RECORD_COLUMNS, VERSION_COLUMNS
 from context_core.errors import CorruptDocumentError
 from context_core.history_codec import PackedVersion, pack_version
 from context_core.maintenance import RepairStep
+from context_core.records import time_to_text
 from context_core_sqlite._damage import NEWEST_OF_HEAD, ORPHANS, lenient, shown_text
 from context_core_sqlite._history import REPACK, guarded, one_view
 from context_core_sqlite._rows import header
@@ -45,9 +47,10 @@ _REBUILD: Final = f"""
         {", ".join(f"{column} = excluded.{column}" for column in _FOLLOWING.split(", "))}"""
 _APPEND: Final = f"""
     INSERT INTO workflow_context_versions (workflow_id, version, created_at, {_FOLLOWING}, document)
-    SELECT workflow_id, version, created_at, {_FOLLOWING}, document FROM workflow_context
+    SELECT workflow_id, version, coalesce(?, created_at), {_FOLLOWING}, document FROM workflow_context
     WHERE workflow_id = CAST(? AS TEXT)"""
-_HEAD_DOCUMENT: Final = "SELECT version, CAST(document AS BLOB) FROM workflow_context WHERE workflow_id = ?"
+_HEAD_DOCUMENT: Final = """
+    SELECT version, CAST(document AS BLOB) FROM workflow_context WHERE workflow_id = CAST(? AS TEXT)"""
 _DROP_GUARD: Final = "DELETE FROM workflow_context_delete_guard WHERE workflow_id = CAST(? AS TEXT)"
 
 
@@ -111,14 +114,28 @@ def mend(connection: sqlite3.Connection, mending: Mending) -> None:
     if mending.kind == "guard":
         connection.execute(_DROP_GUARD, (workflow_id,))
     elif mending.kind == "append":
-        # Another process may have appended it: the same row again changes nothing.
-        exists = connection.execute(_NEWEST, (workflow_id,)).fetchone()
-        if exists is None or exists[0] < (mending.step.version or 0):
-            connection.execute(_APPEND, (workflow_id,))
+        _append(connection, workflow_id)
     elif mending.kind == "rebuild":
         _rebuild(connection, workflow_id)
     else:
         _repack(connection, workflow_id, mending.step.version)
+
+
+def _append(connection: sqlite3.Connection, workflow_id: Any) -> None:
+    """Write the version of a head, unless another process has meanwhile."""
+    head = connection.execute(_HEAD_DOCUMENT, (workflow_id,)).fetchone()
+    newest = connection.execute(_NEWEST, (workflow_id,)).fetchone()
+    if head is not None and (newest is None or newest[0] < head[0]):
+        connection.execute(_APPEND, (_created_at(head[1]), workflow_id))
+
+
+def _created_at(document: bytes) -> str | None:
+    """A version's own time of creation, which its head does not keep; None where the document does not tell."""
+    try:
+        moment = datetime.fromisoformat(orjson.loads(document)["created_at"])
+        return time_to_text(moment.astimezone(UTC)) if moment.tzinfo is not None else None
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return None
 
 
 def _rebuild(connection: sqlite3.Connection, workflow_id: Any) -> None:

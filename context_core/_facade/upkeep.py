@@ -1,14 +1,14 @@
 """Keeping a store in order: retention, checks and repairs."""
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
 
 from context_core._facade import walks
 from context_core._facade.arguments import check_statuses, check_time
+from context_core._facade.checking import problem_of
 from context_core._facade.opening import C, OpenedStore
-from context_core.errors import CorruptDocumentError, InvalidQueryError, StorageError, UnsupportedSchemaError
+from context_core.errors import CorruptDocumentError, DamagedHistoryError, InvalidQueryError, StorageError
 from context_core.maintenance import (
     Damage,
     KeptHash,
@@ -19,7 +19,7 @@ from context_core.maintenance import (
     RepairResult,
     VerifyReport,
 )
-from context_core.records import Capability, LoadRequest, StoredDocument, VersionHeader, Want
+from context_core.records import Capability, LoadRequest, QueryRequest, VersionHeader, Want
 
 
 class Upkeep(OpenedStore[C]):
@@ -69,20 +69,35 @@ class Upkeep(OpenedStore[C]):
         report = self._backend.verify()
         damages = list(report.damages)
         known = {(damage.workflow_id, damage.version) for damage in damages}
+        named = {damage.workflow_id for damage in damages}
         try:
             with walks.view_of(self._backend) as view:
-                for stored in itertools.chain.from_iterable(
-                    walks.readable(view, workflow_id) for workflow_id in walks.ids(view)
-                ):
-                    problem = stored.problem if isinstance(stored, CorruptDocumentError) else self._problem_of(stored)
-                    if problem is not None and (stored.workflow_id, stored.version) not in known:
-                        damages.append(Damage(workflow_id=stored.workflow_id, version=stored.version, problem=problem))
+                for found in self._damages(view):
+                    is_known = found.workflow_id in named if found.version is None else _place(found) in known
+                    if not is_known:
+                        damages.append(found)
+                        known.add(_place(found))
         except StorageError as error:
             if not damages:
                 raise
             # What the backend has named keeps documents from being read: a table that was dropped, for one.
             damages.append(Damage(workflow_id=None, version=None, problem=f"documents cannot be read: {error}"))
         return VerifyReport(checked_versions=report.checked_versions, damages=tuple(damages))
+
+    def _damages(self, view: walks.Reader) -> Iterator[Damage]:
+        """What is wrong with documents, and all that the driver passes over as it reads."""
+        for workflow_id in walks.ids(view):
+            try:
+                for page in walks.history(view, workflow_id, Want.RECORDS):
+                    yield from (_damage(row.error) for row in page.damaged)
+                    for header, stored in zip(page.headers, page.documents, strict=True):
+                        problem = problem_of(self._serializer, header, stored)
+                        if problem is not None:
+                            yield Damage(workflow_id=workflow_id, version=stored.version, problem=problem)
+            except (CorruptDocumentError, DamagedHistoryError) as error:
+                yield _damage(error)
+        for row in view.query(QueryRequest(want=Want.TOMBSTONES)).damaged:
+            yield Damage(workflow_id=row.error.workflow_id, version=None, problem=row.error.problem)
 
     def repair(self, dry_run: bool = False) -> RepairResult:  # noqa: FBT001, FBT002  # repair(True) would be odd, not wrong
         """Mend what `verify` names and what is stored allows to mend (CR07); tell each step.
@@ -132,11 +147,11 @@ class Upkeep(OpenedStore[C]):
                     content_hash = self._serializer.idempotency_key(header.idempotency_key or "", record).content_hash
         return KeptHash(workflow_id=header.workflow_id, version=header.version, content_hash=content_hash)
 
-    def _problem_of(self, stored: StoredDocument) -> str | None:
-        try:
-            self._serializer.to_context(stored)
-        except CorruptDocumentError as error:
-            return error.problem
-        except UnsupportedSchemaError as error:
-            return f"its schema {error.schema!r:.20} is not one that this code reads"
-        return None
+
+def _damage(error: CorruptDocumentError | DamagedHistoryError) -> Damage:
+    version = error.version if isinstance(error, CorruptDocumentError) else None
+    return Damage(workflow_id=error.workflow_id, version=version, problem=error.problem)
+
+
+def _place(damage: Damage) -> tuple[str | None, int | None]:
+    return damage.workflow_id, damage.version

@@ -1,12 +1,10 @@
 """Walks through a whole store: every head, every history, a page at a time."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Final, TypeAlias
 
 from context_core.conditions import OrderTerm
-from context_core.errors import CorruptDocumentError
 from context_core.hookspecs import ContextBackend
 from context_core.plugins import BoundVerbs
 from context_core.records import (
@@ -14,7 +12,6 @@ from context_core.records import (
     ContextRecord,
     QueryRequest,
     Selection,
-    StoredDocument,
     VersionHeader,
     VersionRequest,
     Want,
@@ -62,15 +59,16 @@ def heads(view: Reader) -> Iterator[VersionHeader]:
 
 
 def ids(view: Reader) -> Iterator[str]:
-    """Every workflow's id, also of one whose header cannot be read."""
+    """Every workflow's id, also of one whose header cannot be read, or that no verb loads."""
     for page in pages(view, Want.DOCUMENTS):
         yield from (stored.workflow_id for stored in page.documents)
+        yield from (row.error.workflow_id for row in page.damaged)
 
 
 def pages(view: Reader, want: Want) -> Iterator[Selection]:
     """The heads by id, a page at a time."""
     place: tuple[str] | None = None
-    while True:
+    while True:  # ends with the rows: each page begins behind the one before
         page = view.query(QueryRequest(order=_BY_ID, want=want, limit=PAGE_SIZE, after=place))
         yield page
         if page.count < PAGE_SIZE:
@@ -78,40 +76,14 @@ def pages(view: Reader, want: Want) -> Iterator[Selection]:
         place = ((page.headers or page.documents)[-1].workflow_id,)
 
 
-def readable(view: Reader, workflow_id: str) -> Iterator[StoredDocument | CorruptDocumentError]:
-    """A workflow's documents, oldest first; for each that the backend cannot read, its error."""
-    for offset in itertools.count(0, PAGE_SIZE):
-        try:
-            page: Sequence[StoredDocument | CorruptDocumentError] = _documents(view, workflow_id, PAGE_SIZE, offset)
-        except CorruptDocumentError:
-            page = list(_one_by_one(view, workflow_id, offset))
-        yield from page
-        if len(page) < PAGE_SIZE:
-            return
-
-
-def _one_by_one(view: Reader, workflow_id: str, start: int) -> Iterator[StoredDocument | CorruptDocumentError]:
-    for offset in range(start, start + PAGE_SIZE):
-        try:
-            found = _documents(view, workflow_id, 1, offset)
-        except CorruptDocumentError as error:
-            yield error
-        else:
-            if not found:
-                return
-            yield from found
-
-
-def _documents(view: Reader, workflow_id: str, limit: int, offset: int) -> Sequence[StoredDocument]:
-    return view.version(VersionRequest(of=workflow_id, want=Want.DOCUMENTS, limit=limit, offset=offset)).documents
-
-
 def history(view: Reader, workflow_id: str, want: Want, *, newest_first: bool = False) -> Iterator[Selection]:
     """A workflow's versions, oldest first unless asked otherwise, a page at a time."""
-    for offset in itertools.count(0, PAGE_SIZE):
+    offset = 0
+    while True:  # ends with the rows: each page begins behind the one before
         page = view.version(
             VersionRequest(of=workflow_id, want=want, limit=PAGE_SIZE, offset=offset, newest_first=newest_first)
         )
         yield page
+        offset += page.count + len(page.damaged)
         if page.count < PAGE_SIZE:
             return

@@ -1,7 +1,9 @@
 """Documents packed against each other come back, or say that they are damaged."""
 
 import random
+import sys
 import tracemalloc
+import zlib
 
 import orjson
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 from context_core import CorruptDocumentError, history_codec
 from context_core.history_codec import (
     BLOCK,
+    DocumentTooLargeError,
     PackedVersion,
     RecentBases,
     Unpacker,
@@ -21,6 +24,11 @@ from context_core.history_codec import (
     pack_against,
     unpack,
 )
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 SMALL, LARGE, LONG = 2_000, 40_000, 200_000
 """One of each kind: for deflate, for zstd, and for zstd looking far back."""
@@ -276,3 +284,29 @@ def test_an_unpacker_keeps_a_bounded_number_of_bytes(monkeypatch):
 def over_long(document):
     """*document* as orjson makes it: in a buffer that was larger, and was given back only in part."""
     return orjson.dumps(document.decode())
+
+
+@pytest.mark.promise("CR06", "RT15")
+@pytest.mark.parametrize("size_bytes", [10_000, 1_000_000])
+def test_unpacking_stops_at_the_limit(size_bytes):
+    """By itself and against a base: a few bytes that stand for many are refused before they are held in memory."""
+    document, base = b"a" * size_bytes, b"a" * (size_bytes - 1)
+    for packed, beneath in ((pack(document), None), (leaning(document, base), base)):
+        assert unpack(packed, beneath, size_bytes) == document
+        with pytest.raises(DocumentTooLargeError):
+            unpack(packed, beneath, size_bytes - 1)
+
+
+@pytest.mark.promise("CR06")
+@pytest.mark.parametrize("compress", [lambda data: zlib.compress(data, 9), zstd.compress])
+def test_a_small_row_takes_no_gigabytes(compress):
+    """What unpacks to far more than a document may be takes the memory of one document at most."""
+    bomb = compress(bytes(40 * 2**20))
+    assert len(bomb) < 2**18
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptDocumentError, match="unpacks to more than 1,048,576 bytes"):
+            Unpacker(lambda *_: None, 2**20).plain("w", 1, PackedVersion(1, bomb))
+        assert tracemalloc.get_traced_memory()[1] < 4 * 2**20
+    finally:
+        tracemalloc.stop()

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+import zlib
 from typing import Any
 
 import pytest
@@ -284,3 +285,60 @@ def test_a_damaged_keyframe_names_what_leans_on_it_and_blocks_nothing_else(path,
     assert len(store.get_context_versions(1, 2, damaged="skip")) == 2
     assert store.load_context("order-7").feature == "f29"
     assert store.save_context(a_context()) == 30
+
+
+@pytest.mark.promise("CR06")
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("status", "failed"),
+        ("feature", "another"),
+        ("workflow_name", "another"),
+        ("current_phase", "another"),
+        ("epic_num", 7),
+        ("story_num", None),
+        ("created_at", "2001-01-01T00:00:00.000000+00:00"),
+        ("updated_at", "2001-01-01T00:00:00.000000+00:00"),
+        ("tags", '["another"]'),
+    ],
+)
+def test_a_column_of_an_old_version_that_differs_from_its_document_is_named(path, store, column, value):
+    """Once, with the name of the column; the values are in no report."""
+    outside(
+        path,
+        f"UPDATE workflow_context_versions SET {column} = {'NULL' if value is None else repr(value)} "
+        "WHERE workflow_id = 'order-7' AND version = 2",
+    )
+    (damage,) = store.verify().damages
+    assert (damage.workflow_id, damage.version) == ("order-7", 2)
+    assert column in damage.problem
+    assert "another" not in damage.problem
+
+
+@pytest.mark.promise("CR06")
+def test_every_damage_is_named_not_the_first_of_them(path, store):
+    """Of several kinds in several rows each stands in the report."""
+    outside(
+        path,
+        "UPDATE workflow_context_versions SET status = 'failed' WHERE workflow_id = 'order-7' AND version = 1",
+        "UPDATE workflow_context_versions SET document = x'78' WHERE workflow_id = 'order-7' AND version = 2",
+        "UPDATE workflow_context SET feature = CAST(x'ff' AS TEXT) WHERE workflow_id = 'a'",
+        "UPDATE workflow_context_tombstones SET deleted_at = 'never'",
+        "INSERT INTO workflow_context_delete_guard VALUES ('guarded')",
+        "DELETE FROM workflow_context WHERE workflow_id = 'z'",
+    )
+    assert named(store) == [("a", 1), ("gone", None), ("guarded", None), ("order-7", 1), ("order-7", 2), ("z", None)]
+
+
+@pytest.mark.promise("CR06")
+def test_a_row_that_unpacks_to_gigabytes_is_named(path, store):
+    """It is a damaged row as any other; nothing else is hidden."""
+    bomb = zlib.compress(bytes(70 * 2**20), 9)
+    outside(
+        path,
+        f"UPDATE workflow_context_versions SET document = x'{bomb.hex()}' WHERE workflow_id = 'order-7' AND version = 1",
+    )
+    assert ("order-7", 1) in named(store)
+    with pytest.raises(CorruptDocumentError, match="unpacks to more than"):
+        store.load_context("order-7", version=1)
+    assert len(store.search_contexts()) == 3
