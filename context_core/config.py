@@ -1,6 +1,7 @@
 """Where the store's URL comes from when the code does not say: the environment, then the nearest pyproject.toml."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -10,8 +11,7 @@ import attrs
 from context_core.errors import ConfigurationError
 
 URL_VARIABLE: Final = "CONTEXT_CORE_URL"
-TEST_PREFIX: Final = "CONTEXT_CORE_TEST_"
-"""Variables that begin so belong to test suites and are left alone."""
+_TABLE: Final = "context_core"
 
 KEYS: Final = ("url",)
 """The keys of [tool.context_core]."""
@@ -39,7 +39,6 @@ def find_settings(
     if url is not None:
         return Settings(url=url, source="the url argument")
     environment = os.environ if environment is None else environment
-    _check_variables(environment)
     if environment.get(URL_VARIABLE):
         return Settings(url=environment[URL_VARIABLE], source=URL_VARIABLE)
     pyproject = _nearest_pyproject(directory if directory is not None else Path.cwd())
@@ -53,13 +52,6 @@ def find_settings(
     )
 
 
-def _check_variables(environment: Mapping[str, str]) -> None:
-    ours = (name for name in environment if name.startswith("CONTEXT_CORE_") and not name.startswith(TEST_PREFIX))
-    unknown = sorted(name for name in ours if name != URL_VARIABLE)
-    if unknown:
-        raise ConfigurationError(f"unknown environment variable {', '.join(unknown)}; known is: {URL_VARIABLE}")
-
-
 def _nearest_pyproject(directory: Path) -> Path | None:
     candidates = (folder / "pyproject.toml" for folder in (directory.absolute(), *directory.absolute().parents))
     return next(filter(Path.is_file, candidates), None)
@@ -69,13 +61,19 @@ def _read_table(pyproject: Path) -> Mapping[str, str]:
     import tomllib  # noqa: PLC0415  # whoever names the store in code never needs it
 
     try:
-        tool = tomllib.loads(pyproject.read_text(encoding="utf-8")).get("tool", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{pyproject} cannot be read: {error}") from error
-    where = f"[tool.context_core] of {pyproject}"
-    table = tool.get("context_core", {}) if isinstance(tool, dict) else None
-    if not isinstance(table, dict):
-        raise ConfigurationError(f"tool.context_core of {pyproject} must be a table")
+        document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: no TOML, or no UTF-8
+        raise ConfigurationError(f"{pyproject} cannot be read as TOML ({type(error).__name__}): correct it") from error
+    tool = document.get("tool", {})
+    tables = tool if isinstance(tool, dict) else {}
+    misnamed = [f"[{name}]" for name in document if _sounds_like_ours(name)]
+    misnamed += [f"[tool.{name}]" for name in tables if name != _TABLE and _sounds_like_ours(name)]
+    if misnamed:
+        raise ConfigurationError(f"{pyproject} has the table {misnamed[0]}: write [tool.{_TABLE}]")
+    where = f"[tool.{_TABLE}] of {pyproject}"
+    table = tables.get(_TABLE, {})
+    if not isinstance(table, dict) or not isinstance(tool, dict):
+        raise ConfigurationError(f"tool.{_TABLE} of {pyproject} must be a table")
     unknown = sorted(table.keys() - set(KEYS))
     if unknown:
         raise ConfigurationError(f"unknown key {', '.join(unknown)} in {where}; known are: {', '.join(KEYS)}")
@@ -83,3 +81,7 @@ def _read_table(pyproject: Path) -> Mapping[str, str]:
         if not isinstance(value, str):
             raise ConfigurationError(f"{key} in {where} must be text, not {type(value).__name__}")
     return table
+
+
+def _sounds_like_ours(name: str) -> bool:
+    return re.sub(r"[^a-z]", "", name.lower()) == "contextcore"

@@ -109,15 +109,28 @@ class PluginError(ContextCoreError):
     """A backend or a wrapper cannot be brought in."""
 
 
+_OTHER_NAMES: Final = {
+    "file": "sqlite",
+    "mem": "memory",
+    "pg": "postgresql",
+    "postgres": "postgresql",
+    "sqlite3": "sqlite",
+}
+"""What backends are called elsewhere."""
+
+
 class BackendNotFoundError(PluginError, LookupError):
     """No installed distribution offers a backend of this name."""
 
     def __init__(self, *, name: str, known: Iterable[str]) -> None:
         self.name = name
         self.known = tuple(sorted(known))
+        base = name.partition("+")[0]
+        meant = _OTHER_NAMES.get(base, base)
+        advice = f"Write {meant}://…" if meant in self.known else "Install the package that brings it"
         super().__init__(
             f"no backend is called {name!r}; installed are: {', '.join(self.known) or 'none'}. "
-            f"Install the package that brings it, or correct the URL's scheme"
+            f"{advice}, or correct the URL's scheme"
         )
 
 

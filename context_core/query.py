@@ -297,7 +297,7 @@ def _contains(value: Any, wanted: Any) -> bool:
 
 
 def _starts_with(value: Any, wanted: str) -> bool:
-    return type(value) is str and value.startswith(wanted)
+    return isinstance(value, str) and value.startswith(wanted)
 
 
 def _ranged(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -307,7 +307,7 @@ def _ranged(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
 def _kind_of(value: Any) -> str:
     if type(value) in (int, float):
         return "number"
-    if type(value) is str:
+    if isinstance(value, str):
         return "text"
     return "time" if isinstance(value, datetime) else "other"
 

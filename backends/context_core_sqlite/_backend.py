@@ -145,7 +145,9 @@ class SqliteBackend(ContextBackend):
         """
         url.check_options(("synchronous", "busy_timeout", "read_only", "naive_times"))
         if url.host or url.username:
-            raise ConfigurationError("a SQLite URL has no host: sqlite:///relative.db or sqlite:////absolute.db")
+            raise ConfigurationError(
+                "a SQLite URL has no host: write three slashes, sqlite:///relative.db, or four, sqlite:////absolute.db"
+            )
         return cls(
             url.path,
             clock=clock,

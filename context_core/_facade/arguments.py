@@ -1,5 +1,6 @@
 """Arguments are judged here, before any I/O (ER04)."""
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from os import PathLike
@@ -7,24 +8,72 @@ from typing import Final
 
 from context_core.errors import ConfigurationError, InvalidQueryError, shown
 from context_core.model import Status, check_text
+from context_core.plugins import installed_backends
 from context_core.records import Story
-from context_core.url import BackendURL
+from context_core.url import IN_MEMORY, IN_MEMORY_ADVICE, BackendURL
 
 DEFAULT_FILE: Final = "gao_dev.db"
 FILE_BACKEND: Final = "sqlite"
 """The backend that a plain file name opens."""
 
 
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+_-]+):(?P<rest>.*)", re.DOTALL)
+_ELSEWHERE: Final = frozenset({"file", "jdbc", "postgres", "sqlite3", "mysql", "mariadb", "mongodb", "redis"})
+"""What URLs of databases begin with elsewhere, beside the names of the installed backends."""
+_OPTIONS: Final = re.compile(r"(?P<path>.+?)\?(?P<option>\w+)=.*", re.DOTALL)
+_CONNECTION_STRING: Final = re.compile(r"\s*(host|hostaddr|port|dbname|user|password|service)\s*=", re.IGNORECASE)
+
+
 def address(store: str | PathLike[str] | None, db_path: str | PathLike[str] | None) -> BackendURL:
-    """Return the address of a URL, of a path, or of the default file."""
-    if isinstance(store, str) and "://" in store:
-        return BackendURL.parse(store)
-    if not isinstance(store, str | PathLike | None):
+    """Return the address of a URL, of a path, or of the default file.
+
+    A *store* that is text is a URL or a path: what looks like a URL that was not written whole is refused. A *db_path*,
+    and whatever else is a path, may hold any characters.
+
+    Raises:
+        ConfigurationError: It is none of these; the message names the form that was meant.
+    """
+    if isinstance(store, str):
+        if "://" in store:
+            return BackendURL.parse(store)
+        _check_plain_path(store)
+    elif not isinstance(store, PathLike | None):
         raise ConfigurationError(
             f"a store is a URL, the path of a SQLite file or a ContextBackend, not {type(store).__name__}"
         )
+    if not isinstance(db_path, str | PathLike | None):
+        raise ConfigurationError(f"db_path is the path of a SQLite file, not {type(db_path).__name__}")
     path = next(candidate for candidate in (store, db_path, DEFAULT_FILE) if candidate is not None)
     return BackendURL.for_file(FILE_BACKEND, path)
+
+
+def _check_plain_path(text: str) -> None:
+    """Refuse what would make a file of a strange name where another store was meant."""
+    as_file = "a file of this name is given by db_path= or as a Path"
+    if IN_MEMORY.fullmatch(text):
+        raise ConfigurationError(f"{IN_MEMORY_ADVICE}; {as_file}")
+    scheme = _SCHEME.fullmatch(text)
+    if scheme is not None:
+        word = scheme[1].lower().partition("+")[0]
+        if word in _ELSEWHERE or word in installed_backends():
+            raise ConfigurationError(f"the URL of a store begins with its scheme and ://, {_meant(word)}; {as_file}")
+    if _CONNECTION_STRING.match(text):
+        raise ConfigurationError(f"a server is named by a URL, postgresql://user@host/db for one; {as_file}")
+    options = _OPTIONS.fullmatch(text)
+    if options is not None:
+        path, option = shown(options["path"])[1:-1], options["option"]
+        raise ConfigurationError(f"options are part of a URL: write {FILE_BACKEND}:///{path}?{option}=…; {as_file}")
+    if any(character < " " or character == "\x7f" for character in text):
+        raise ConfigurationError(f"the path holds a control character, {shown(text, 80)}; {as_file}")
+
+
+def _meant(word: str) -> str:
+    """Examples rather than the text that was given: it may hold a password."""
+    return {
+        "memory": "memory:// or memory://name",
+        "postgresql": "postgresql://user@host/db",
+        "postgres": "postgresql://user@host/db",
+    }.get(word, "sqlite:///engine.db for a file in this folder, sqlite:////var/lib/engine.db for an absolute path")
 
 
 def check_id(workflow_id: str) -> None:

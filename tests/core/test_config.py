@@ -83,17 +83,33 @@ def test_a_misspelt_key_is_refused_by_name(tmp_path):
         find(tmp_path)
 
 
-def test_a_misspelt_variable_is_refused_by_name(tmp_path):
-    """As a misspelt key."""
-    with pytest.raises(
-        ConfigurationError, match="unknown environment variable CONTEXT_CORE_URI; known is: CONTEXT_CORE_URL"
-    ):
-        find(tmp_path, {"CONTEXT_CORE_URI": "memory://"})
+@pytest.mark.parametrize(
+    "name", ["CONTEXT_CORE_PORT", "CONTEXT_CORE_SERVICE_HOST", "CONTEXT_CORE_TEST_URL", "CONTEXT_CORE_X"]
+)
+def test_other_variables_are_none_of_our_business(tmp_path, name):
+    """Kubernetes sets CONTEXT_CORE_PORT where a service is called context-core; the suite and test runs have their own."""
+    assert find(tmp_path, {name: "tcp://10.0.0.1:80", "CONTEXT_CORE_URL": "memory://"}).url == "memory://"
+    write_pyproject(tmp_path, '[tool.context_core]\nurl = "memory://"\n')
+    assert find(tmp_path, {name: "tcp://10.0.0.1:80"}).url == "memory://"
 
 
-def test_variables_of_test_suites_are_left_alone(tmp_path):
-    """CONTEXT_CORE_TEST_… belongs to others."""
-    assert find(tmp_path, {"CONTEXT_CORE_TEST_URL": "x", "CONTEXT_CORE_URL": "memory://"}).url == "memory://"
+@pytest.mark.parametrize(
+    "table", ["tool.context-core", "tool.ContextCore", 'tool."context core"', "context_core", "context-core"]
+)
+@pytest.mark.parametrize("beside", ["", '[tool.context_core]\nurl = "memory://"\n'])
+def test_a_misspelt_table_is_refused_by_name(tmp_path, table, beside):
+    """It was ignored without a word, and the file gao_dev.db was used, or an error said that nothing is configured."""
+    write_pyproject(tmp_path, f'{beside}[{table}]\nurl = "memory://"\n')
+    with pytest.raises(ConfigurationError, match=r"has the table \[.*\]: write \[tool\.context_core\]"):
+        find(tmp_path)
+
+
+@pytest.mark.parametrize("text", [f"a = {'[' * 100_000}", f"a = {'9' * 100_000}"])
+def test_a_file_beyond_the_parser_is_named(tmp_path, text):
+    """Nested too deep, or a number of too many digits."""
+    write_pyproject(tmp_path, text)
+    with pytest.raises(ConfigurationError, match="must be|no store is configured|cannot be read"):
+        find(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["[tool.context_core", "\udc80"])
@@ -107,7 +123,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path, text):
     assert caught.value.__cause__ is not None
 
 
-@pytest.mark.parametrize("text", ["[tool]\ncontext_core = 1\n", "tool = 1\n"])
+@pytest.mark.parametrize("text", ["[tool]\ncontext_core = 1\n", "tool = 1\n", "tool = []\n"])
 def test_what_is_no_table_is_refused(tmp_path, text):
     """A number cannot hold a URL."""
     write_pyproject(tmp_path, text)

@@ -9,6 +9,7 @@ import pytest
 
 from context_core import (
     BackendClosedError,
+    BackendNotFoundError,
     BackendURL,
     ConfigurationError,
     ContextBackend,
@@ -29,6 +30,40 @@ from context_core_memory import MemoryBackend, drop
 def store():
     with ContextPersistence("memory://") as store:
         yield store
+
+
+MISWRITTEN = {
+    ":memory:": "memory://",
+    ":MEMORY:": "memory://",
+    "sqlite:///:memory:": "memory://",
+    "sqlite://:memory:": "memory://",
+    "sqlite:///:memory:?busy_timeout=5": "memory://",
+    "memory:": "memory://",
+    "memory:shared": "memory://name",
+    "Memory:": "memory://",
+    "sqlite:engine.db": "sqlite:///engine.db",
+    "SQLITE:engine.db": "sqlite:///engine.db",
+    "sqlite:/engine.db": "sqlite:///engine.db",
+    "sqlite3:engine.db": "sqlite:///engine.db",
+    "sqlite+pysqlite:engine.db": "sqlite:///engine.db",
+    "jdbc:sqlite:engine.db": "sqlite:///engine.db",
+    "sqlite://engine.db": "sqlite:///relative.db",
+    "sqlite://localhost/engine.db": "sqlite:///relative.db",
+    "sqlite+pysqlite:///engine.db": "sqlite://",
+    "sqlite3:///engine.db": "sqlite://",
+    "sqlite:///file:engine.db": "sqlite:///engine.db",
+    "file:engine.db": "sqlite:///engine.db",
+    "file:engine.db?mode=ro": "sqlite:///engine.db",
+    "file:///engine.db": "sqlite://",
+    "engine.db?synchronous=normal": "sqlite:///engine.db?synchronous=",
+    "postgres://host/db": "postgresql://",
+    "postgres:host": "postgresql://",
+    "postgresql:host/db": "postgresql://",
+    "postgresql+psycopg://host/db": "postgresql://",
+    "host=localhost dbname=app": "postgresql://",
+    "engine.db\n": "control character",
+}
+"""Addresses that made a file of a strange name, or were not understood, and what the error names instead."""
 
 
 class Veto(Exception):  # noqa: N818  # what a wrapper of an engine may raise
@@ -67,14 +102,40 @@ class TestOpening:
         ContextPersistence().close()
         assert (tmp_path / "gao_dev.db").is_file()
 
-    @pytest.mark.parametrize("name", ["a b.db", "a?b=c.db", "a#b.db", "a%41.db", "ünï.db", "mode=ro", "file:x.db"])
-    @pytest.mark.parametrize("as_path", [True, False])
-    def test_a_path_may_hold_any_character(self, tmp_path, name, as_path):
+    @pytest.mark.parametrize(
+        "name", ["a b.db", "a?b=c.db", "a#b.db", "a%41.db", "ünï.db", "mode=ro", "file:x.db", ":memory:", "host=x"]
+    )
+    @pytest.mark.parametrize(
+        "given", [{"store": Path}, {"db_path": Path}, {"db_path": str}], ids=["Path", "db_path=Path", "db_path"]
+    )
+    def test_a_path_may_hold_any_character(self, tmp_path, monkeypatch, name, given):
         """It is no URL, whatever it looks like."""
-        path = tmp_path / name
-        with ContextPersistence(path if as_path else str(path)) as store:
+        monkeypatch.chdir(tmp_path)
+        with ContextPersistence(**{argument: kind(name) for argument, kind in given.items()}) as store:
             assert store.save_context(a_context()) == 1
-        assert path.is_file()
+        assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(("-wal", "-shm"))] == [name]
+
+    @pytest.mark.parametrize(
+        "name", ["a b.db", "a#b.db", "a%41.db", "ünï.db", "mode=ro", "a:b.db", "x?.db", "C:x", 'it\'s "so"']
+    )
+    def test_an_odd_name_that_looks_like_nothing_else_is_a_path(self, tmp_path, monkeypatch, name):
+        """Also as plain text."""
+        monkeypatch.chdir(tmp_path)
+        ContextPersistence(name).close()
+        assert (tmp_path / name).is_file()
+
+    @pytest.mark.parametrize(("text", "meant"), MISWRITTEN.items())
+    def test_what_looks_like_a_url_makes_no_file(self, tmp_path, monkeypatch, text, meant):
+        """The error names the form that was meant, whether the address is an argument or configured."""
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("CONTEXT_CORE_URL", text)
+        for opened in (ContextPersistence, ContextPersistence.from_config):
+            with pytest.raises((ConfigurationError, BackendNotFoundError)) as caught:
+                opened(text)
+            assert meant in str(caught.value)
+        with pytest.raises((ConfigurationError, BackendNotFoundError)):
+            ContextPersistence.from_config()
+        assert list(tmp_path.iterdir()) == []
 
     def test_db_path_is_always_a_path(self, tmp_path, monkeypatch):
         """Also where it holds `://`."""

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from context_core import InvalidQueryError
+from context_core import InvalidQueryError, Status
 from context_core._converter import encode
-from context_core.conditions import FIELDS, SORTABLE, Condition, FieldKind, OrderTerm
+from context_core.conditions import FIELDS, SORTABLE, Condition, FieldKind, Operator, OrderTerm
 from context_core.query import evaluate, holds, matches, parse_filters, parse_order, total_order
 from context_core.records import QueryRequest, StoredDocument, VersionHeader, Want
 from context_core_conformance.samples import EPOCH
@@ -225,3 +225,10 @@ class TestOrder:
     def ids(heads, order, **page):
         found = evaluate(QueryRequest(order=parse_order(order), want=Want.HEADERS, **page), heads)
         return [header.workflow_id for header in found.headers]
+
+
+def test_the_status_of_a_header_is_text_for_every_operator():
+    """A driver may let the shared evaluator judge headers, whose status is the member of `Status`."""
+    for value in ("running", Status.RUNNING):
+        for operator, wanted in ((Operator.PREFIX, "run"), (Operator.LT, "s"), (Operator.EQ, "running")):
+            assert holds(Condition(field="status", operator=operator, value=wanted), value), (operator, value)

@@ -1,5 +1,9 @@
 """Addresses of stores."""
 
+import os
+import pathlib
+import traceback
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -175,3 +179,60 @@ def test_an_at_sign_behind_the_host_is_no_password():
     assert BackendURL.parse("postgresql:///db?host=@socket").options == {"host": "@socket"}
     assert BackendURL.parse("postgresql://u@h:5432/db?application_name=a@b").port == 5432
     assert BackendURL.parse("postgresql://h:5432/db?application_name=a%40b").options["application_name"] == "a@b"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "pg://u:S3CR?ET@h/db",
+        "pg://u:S3CR?ET=1@h/db",
+        "pg://u:12?S3CR=ET@h/db",
+        "pg://u:12/S3CR/ET@h/db",
+        "pg://u:12#S3CR@h/db",
+        "pg://u:S3CR/ET@h/db",
+        "pg://u:S3CR#ET@h/db",
+        "pg://u:S3CR[ET@h/db",
+        "pg://u:p@S3CR?ET@h/db",
+        "pg://u:p@S3CR?ET=1@h/db",
+        "pg://u:p@h:S3CR/db",
+        "pg://u:S3CR\nET@h/db",
+        "pg://u:S3CR%FF@h/db",
+        "pg://u:S3CR%00@h/db",
+        "pg://u:S3CR\ud800@h/db",
+    ],
+)
+def test_a_password_that_is_cut_is_in_no_error(url):
+    """Neither in the message nor in an error behind it: a special character in a password cuts it to pieces (ER07)."""
+    with pytest.raises(ConfigurationError) as caught:
+        BackendURL.parse(url).check_options(())
+    told = "".join(traceback.format_exception(caught.value)).replace(f'"{url}"', "")
+    assert [piece for piece in ("S3CR", "ET@", "ET=") if piece in told.rpartition("Error:")[2]] == []
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("url", ["sqlite:///a@b.db", "pg://h/a@b", "pg://u@h/a?b=c@d", "sqlite:///a:b@c.db"])
+def test_an_at_sign_elsewhere_is_no_password(url):
+    """Paths and options may hold one."""
+    BackendURL.parse(url)
+
+
+@pytest.mark.parametrize("path", ["a%00b", "a%FFb", "\ud800"])
+def test_a_path_that_no_file_can_have_is_refused(path):
+    """What is no UTF-8 would become a question mark, and another file."""
+    with pytest.raises(ConfigurationError):
+        BackendURL.parse(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\ud800", b"a.db", pathlib.Path("a\0b")])
+def test_a_file_name_that_cannot_be_is_refused(path):
+    """Before the operating system does."""
+    with pytest.raises(ConfigurationError):
+        BackendURL.for_file("sqlite", path)
+
+
+def test_a_file_name_that_is_no_utf_8_is_kept():
+    """Python has its bytes as lone surrogates, and the operating system gets the bytes."""
+    name = os.fsdecode(b"\xff.db")
+    assert BackendURL.for_file("sqlite", name).path == name
+    assert BackendURL.parse(f"sqlite:///{name}").path == name

@@ -2,7 +2,7 @@
 
 import pytest
 
-from context_core import ContextNotFoundError, VersionHeader, VersionNotFoundError
+from context_core import ContextNotFoundError, VersionConflictError, VersionHeader, VersionNotFoundError
 from context_core.records import DeleteRequest, SavedVersion, VersionRequest, Want
 from context_core_conformance.laws.version_stories import StoryLaws
 from context_core_conformance.laws.version_times import AsOfLaws
@@ -37,9 +37,9 @@ class VersionLaws(AsOfLaws, StoryLaws):
         backend = subject.backend()
         backend.save(a_save())
         for refused in (a_save(expected_version=0), a_save(expected_version=2)):
-            with pytest.raises(Exception, match="load it again"):
+            with pytest.raises(VersionConflictError):
                 backend.save(refused)
-            with pytest.raises(Exception, match="load it again"):
+            with pytest.raises(VersionConflictError):
                 apply(backend, a_save(), a_save(), refused)
         assert backend.save(a_save()).version == 2
 
