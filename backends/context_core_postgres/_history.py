@@ -7,8 +7,10 @@ alone, any other number one that leans on that version.
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from context_core.errors import CorruptDocumentError
 from context_core.history_codec import PackedVersion, Unpacker
 from context_core.records import StoredDocument
+from context_core_postgres._rows import read_columns
 from context_core_postgres._session import Session
 
 DOCUMENT_COLUMNS: Final = ("workflow_id", "version", "base_version", "document", "save_id")
@@ -25,7 +27,7 @@ def with_bases(asked: str, columns: Iterable[str] = DOCUMENT_COLUMNS) -> str:
             FROM needed JOIN our.workflow_context_versions AS leaning
                 ON leaning.workflow_id = needed.workflow_id AND leaning.version = needed.version
             WHERE leaning.base_version < leaning.version)
-        SELECT {", ".join(f"stored.{column}" for column in columns)}
+        SELECT {read_columns(columns, "stored")}
         FROM needed JOIN our.workflow_context_versions AS stored
             ON stored.workflow_id = needed.workflow_id AND stored.version = needed.version"""
 
@@ -46,11 +48,10 @@ def newest_of_each(rows: Sequence[tuple[Any, ...]]) -> list[StoredDocument]:
     return _plain(list(newest.values()), _stored(rows))
 
 
-def decoded(session: Session, rows: Sequence[tuple[Any, ...]]) -> list[StoredDocument]:
+def decoded(session: Session, rows: Sequence[tuple[Any, ...]]) -> list[StoredDocument | CorruptDocumentError]:
     """Build documents from rows of DOCUMENT_COLUMNS, reading in one further statement what they lean on beyond these.
 
-    Raises:
-        CorruptDocumentError: A document, or a version that it leans on, is damaged or missing.
+    An error takes the place of a document that cannot be built, since it, or what it leans on, is damaged or missing.
     """
     stored = _stored(rows)
     missing = {
@@ -61,7 +62,14 @@ def decoded(session: Session, rows: Sequence[tuple[Any, ...]]) -> list[StoredDoc
     if missing:
         arrays = [workflow_id for workflow_id, _ in missing], [number for _, number in missing]
         stored |= _stored(session.execute(_BASES, arrays).fetchall())
-    return _plain(rows, stored)
+    unpacker = Unpacker(lambda workflow_id, version: stored.get((workflow_id, version)))
+    documents: list[StoredDocument | CorruptDocumentError] = []
+    for row in rows:
+        try:
+            documents.append(_document(unpacker, row))
+        except CorruptDocumentError as error:
+            documents.append(error)
+    return documents
 
 
 def _stored(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[str, int], PackedVersion]:
@@ -70,9 +78,10 @@ def _stored(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[str, int], PackedVers
 
 def _plain(rows: Iterable[tuple[Any, ...]], stored: dict[tuple[str, int], PackedVersion]) -> list[StoredDocument]:
     unpacker = Unpacker(lambda workflow_id, version: stored.get((workflow_id, version)))
-    return [
-        StoredDocument(
-            workflow_id, version, unpacker.plain(workflow_id, version, PackedVersion(base, document)), save_id
-        )
-        for workflow_id, version, base, document, save_id, *_ in rows
-    ]
+    return [_document(unpacker, row) for row in rows]
+
+
+def _document(unpacker: Unpacker, row: tuple[Any, ...]) -> StoredDocument:
+    workflow_id, version, base, document, save_id, *_ = row
+    plain = unpacker.plain(workflow_id, version, PackedVersion(base, document))
+    return StoredDocument(workflow_id, version, plain, save_id)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from context_core.columns import RECORD_COLUMNS, VERSION_COLUMNS
 from context_core.history_codec import BLOCK, PackedVersion, Unpacker
 from context_core.maintenance import Examination, PrunedRange, PruneRequest, VerifyReport
-from context_core_postgres._rows import header, read_columns
+from context_core_postgres._rows import header, known_time, read_columns, read_time
 from context_core_postgres._session import Session
 
 # In an order in which what a version leans on was just read; beside the newest one stands its head's document.
@@ -58,6 +58,10 @@ def prunable(session: Session, request: PruneRequest) -> list[PrunedRange]:
     ]
 
 
+_TOMBSTONES: Final = f"SELECT workflow_id, last_version, {read_time('deleted_at')} FROM our.workflow_context_tombstones"
+_HEAD_TIMES: Final = f"SELECT workflow_id, version FROM our.workflow_context WHERE {known_time('created_at')} IS NULL"
+
+
 def verify(session: Session, _: None) -> VerifyReport:
     """Check each row by itself, then how rows stand to each other."""
     found = Examination()
@@ -67,18 +71,24 @@ def verify(session: Session, _: None) -> VerifyReport:
     with closing(session.candidates(_VERSIONS, ())) as rows:
         for *columns, base, stored, save_id, head_document in rows:
             workflow_id, version = columns[:2]
-            read = partial(_read, block, columns, PackedVersion(base, stored))
+            read = partial(_read, found, block, columns, PackedVersion(base, stored))
             found.version(workflow_id, version, read, is_encoded=save_id is not None, head_document=head_document)
+    for workflow_id, version in session.execute(_HEAD_TIMES).fetchall():
+        found.damage(workflow_id, version, "the current state's created_at is no time")
     for (workflow_id,) in session.execute(_ORPHANS).fetchall():
         found.without_head(workflow_id)
     for workflow_id, newest in session.execute(_GAPS).fetchall():
         found.gap(workflow_id, newest)
+    for workflow_id, _version, deleted_at in session.execute(_TOMBSTONES).fetchall():
+        if deleted_at is None:
+            found.damage(workflow_id, None, "its tombstone has an id or a time that is none")
     return found.report()
 
 
-def _read(block: "_Block", columns: Sequence[Any], packed: PackedVersion) -> bytes:
+def _read(found: Examination, block: "_Block", columns: Sequence[Any], packed: PackedVersion) -> bytes:
     document = block.plain(columns[0], columns[1], packed)  # first, as others lean on it whatever its header says
-    header(columns)
+    described = header(columns)
+    found.saved(described.workflow_id, described.version, described.saved_at)
     return document
 
 

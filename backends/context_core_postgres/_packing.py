@@ -13,7 +13,7 @@ from context_core.history_codec import BLOCK, PackedVersion, RecentBases, Unpack
 from context_core.records import ContextRecord
 from context_core_postgres._history import DOCUMENT_COLUMNS, with_bases
 from context_core_postgres._ledger import Standing
-from context_core_postgres._rows import utc
+from context_core_postgres._rows import utc_of
 from context_core_postgres._session import Session
 
 ITSELF: Final = 0
@@ -22,7 +22,7 @@ ITSELF: Final = 0
 _MAX_KNOWN: Final = 10_000
 """How many workflows' versions are remembered; forgetting one costs its next save three small statements more."""
 
-STORED_COLUMNS: Final = (*DOCUMENT_COLUMNS, "saved_at AT TIME ZONE 'UTC'")
+STORED_COLUMNS: Final = (*DOCUMENT_COLUMNS, "saved_at")
 BASES: Final = with_bases("SELECT * FROM unnest(%s::text[], %s::bigint[])", STORED_COLUMNS)
 """Versions by an array of ids and one of numbers, and all that they lean on."""
 
@@ -216,9 +216,9 @@ def plain(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[str, int], Base]:
     for (workflow_id, version), (_, _, base, stored, _, saved_at, *_) in by_number.items():
         try:
             document = unpacker.plain(workflow_id, version, PackedVersion(base, stored))
+            bases[workflow_id, version] = Base(version, utc_of(workflow_id, version, saved_at), document)
         except CorruptDocumentError:
             continue
-        bases[workflow_id, version] = Base(version, utc(saved_at), document)
     return bases
 
 

@@ -1,13 +1,14 @@
 """Loading, listing and searching: each is one statement, so that it sees one state of the database."""
 
-from collections.abc import Sequence
-from contextlib import closing, suppress
-from itertools import islice
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from context_core.columns import HEADER_COLUMNS, LINEAGE_COLUMNS, VERSION_COLUMNS
 from context_core.conditions import Condition
 from context_core.errors import CorruptDocumentError
+from context_core.pages import Found, collected, filled, outcomes
 from context_core.query import matches
 from context_core.records import (
     LoadRequest,
@@ -16,11 +17,12 @@ from context_core.records import (
     StoredDocument,
     Story,
     Tombstone,
+    VersionHeader,
     VersionRequest,
     Want,
 )
 from context_core_postgres import _history
-from context_core_postgres._rows import head_document_columns, header, read_columns, utc
+from context_core_postgres._rows import head_document_columns, header, read_columns, read_time, utc_of
 from context_core_postgres._session import Parameters, Session
 from context_core_postgres._sql import HEAD, order_by, where
 
@@ -47,7 +49,7 @@ _LOAD_MANY_AS_OF: Final = _history.with_bases("""
         WHERE workflow_id = stored.workflow_id AND saved_at <= %s ORDER BY version DESC LIMIT 1)""")
 
 _TOMBSTONES: Final = f"""
-    SELECT workflow_id, last_version, deleted_at AT TIME ZONE 'UTC' FROM our.workflow_context_tombstones AS gone
+    SELECT workflow_id, last_version, {read_time("deleted_at")} FROM our.workflow_context_tombstones AS gone
     WHERE NOT EXISTS (SELECT FROM our.workflow_context AS {HEAD} WHERE {HEAD}.workflow_id = gone.workflow_id)
     ORDER BY workflow_id"""
 _HEADS: Final = f"our.workflow_context AS {HEAD}"
@@ -92,31 +94,63 @@ def version(session: Session, request: VersionRequest) -> Selection:
     sql = f"""
         SELECT {_columns(request.want, _HEADER, _DOCUMENT)} FROM our.workflow_context_versions WHERE {condition}
         ORDER BY {", ".join(column + direction for column in order)} LIMIT %s OFFSET %s"""
-    parameters = *parameters, request.limit, request.offset
+
+    def fetch(limit: int | None, offset: int) -> list[tuple[Any, ...]]:
+        return _run(session, sql, (*parameters, limit, offset))
+
     if request.want is Want.HEADERS:
-        rows = _run(session, sql, parameters)
-        return Selection(headers=[header(row) for row in rows], count=len(rows))
-    rows, documents = _documents(session, sql, parameters, 0 if request.want is Want.DOCUMENTS else _HEADER_WIDTH)
-    headers = [header(row[:_HEADER_WIDTH]) for row in rows] if request.want is not Want.DOCUMENTS else ()
-    return Selection(headers=headers, documents=documents, count=len(rows))
+        return _page(session, request, fetch, _header)
+    place = 0 if request.want is Want.DOCUMENTS else _HEADER_WIDTH
+    return _page(session, request, partial(_documents, session, fetch, place), partial(_decoded, place))
 
 
-def _documents(
-    session: Session, sql: str, parameters: Parameters, place: int
-) -> tuple[list[tuple[Any, ...]], list[StoredDocument]]:
+_Item: TypeAlias = tuple[VersionHeader | None, StoredDocument | None]
+_Fetch: TypeAlias = Callable[[int | None, int], Sequence[tuple[Any, ...]]]
+
+
+def _page(
+    session: Session, request: VersionRequest | QueryRequest, fetch: _Fetch, read: Callable[[Sequence[Any]], _Item]
+) -> Selection:
+    """Read a page; where damaged rows are among it, as many more as it takes, all of one moment (CR06)."""
+    found: Found[_Item] = collected(outcomes(fetch(request.limit, request.offset), read), request.limit, 0)
+    if found.damaged and request.limit is not None:
+        with session.one_view():
+            found = filled(fetch, read, request.limit, request.offset)
+    return Selection(
+        headers=tuple(item[0] for item in found.items if item[0] is not None),
+        documents=tuple(item[1] for item in found.items if item[1] is not None),
+        count=len(found.items),
+        damaged=found.damaged,
+    )
+
+
+def _header(row: Sequence[Any]) -> _Item:
+    return header(row), None
+
+
+def _decoded(place: int, row: Sequence[Any]) -> _Item:
+    """Read a row of `_documents`, whose last column is its document, or why there is none."""
+    if isinstance(row[-1], CorruptDocumentError):
+        raise row[-1]
+    return header(row[:place]) if place else None, row[-1]
+
+
+def _stored(place: int, row: Sequence[Any]) -> _Item:
+    """Read a row with a plain document at *place*."""
+    return header(row[:place]) if place else None, StoredDocument(*row[place:])
+
+
+def _documents(session: Session, fetch: _Fetch, place: int, limit: int | None, offset: int) -> list[tuple[Any, ...]]:
     """Read rows with a document at *place*, which may lean on versions that only another statement reads.
 
     Between the two a prune may take those away, having packed anew what leans on them: then all is read again.
     """
-
-    def read() -> tuple[list[tuple[Any, ...]], list[StoredDocument]]:
-        rows = _run(session, sql, parameters)
-        return rows, _history.decoded(session, [row[place:] for row in rows])
-
-    for _ in range(_FURTHER_ATTEMPTS):
-        with suppress(CorruptDocumentError):
-            return read()
-    return read()
+    for _ in range(1 + _FURTHER_ATTEMPTS):
+        rows = fetch(limit, offset)
+        documents = _history.decoded(session, [row[place:] for row in rows])
+        if not any(isinstance(document, CorruptDocumentError) for document in documents):
+            break
+    return [(*row[:place], document) for row, document in zip(rows, documents, strict=True)]
 
 
 def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:
@@ -133,26 +167,42 @@ def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:
 def query(session: Session, request: QueryRequest) -> Selection:
     """Find heads: SQL decides what columns can tell, the evaluator what only documents can."""
     if request.want is Want.TOMBSTONES:
-        return Selection(tombstones=[_tombstone(*row) for row in _run(session, _TOMBSTONES, ())])
+        left = collected(outcomes(_run(session, _TOMBSTONES, ()), _tombstone), None, 0)
+        return Selection(tombstones=tuple(left.items), damaged=left.damaged)
     sql, parameters, residual = statement(request)
+    if not residual and request.want is Want.COUNT:
+        return Selection(count=_run(session, sql, parameters)[0][0])
     if not residual:
-        rows = _run(session, sql, parameters)
-        return Selection(count=rows[0][0]) if request.want is Want.COUNT else _selection(request.want, rows)
+        place = 0 if request.want is Want.DOCUMENTS else _HEADER_WIDTH
+        read = _header if request.want is Want.HEADERS else partial(_stored, place)
+        own = tuple(parameters)[:-2]  # what follows is the page's
+
+        return _page(session, request, lambda limit, offset: _run(session, sql, (*own, limit, offset)), read)
     with closing(session.candidates(sql, parameters)) as rows_at_once:
-        candidates = ((header(row[:_HEADER_WIDTH]), StoredDocument(*row[_HEADER_WIDTH:])) for row in rows_at_once)
-        found = (candidate for candidate in candidates if matches(residual, *candidate))
+        candidates = outcomes(rows_at_once, partial(_candidate, residual))
         if request.want is Want.COUNT:
-            return Selection(count=sum(1 for _ in found))
-        page = list(islice(found, request.offset, _end(request)))
+            everything = collected(candidates, None, 0)
+            return Selection(count=len(everything.items), damaged=everything.damaged)
+        found = collected(candidates, request.limit, request.offset)
     return Selection(
-        headers=() if request.want is Want.DOCUMENTS else [item for item, _ in page],
-        documents=() if request.want is Want.HEADERS else [document for _, document in page],
-        count=len(page),
+        headers=() if request.want is Want.DOCUMENTS else tuple(item for item, _ in found.items),
+        documents=() if request.want is Want.HEADERS else tuple(document for _, document in found.items),
+        count=len(found.items),
+        damaged=found.damaged,
     )
 
 
-def _tombstone(workflow_id: str, last_version: int, deleted_at: Any) -> Tombstone:
-    return Tombstone(workflow_id=workflow_id, last_version=last_version, deleted_at=utc(deleted_at))
+def _candidate(residual: Sequence[Condition], row: Sequence[Any]) -> tuple[VersionHeader, StoredDocument] | None:
+    """Read a row of a query that the evaluator decides; None where it does not meet the conditions."""
+    found = header(row[:_HEADER_WIDTH]), StoredDocument(*row[_HEADER_WIDTH:])
+    return found if matches(residual, *found) else None
+
+
+def _tombstone(row: Sequence[Any]) -> Tombstone:
+    workflow_id, last_version, deleted_at = row
+    return Tombstone(
+        workflow_id=workflow_id, last_version=last_version, deleted_at=utc_of(workflow_id, last_version, deleted_at)
+    )
 
 
 def statement(request: QueryRequest) -> tuple[str, Parameters, Sequence[Condition]]:
@@ -190,16 +240,3 @@ def _columns(want: Want, of_header: str, of_document: str) -> str:
     if want is Want.DOCUMENTS:
         return of_document
     return of_header if want is Want.HEADERS else f"{of_header}, {of_document}"
-
-
-def _selection(want: Want, rows: Sequence[tuple[Any, ...]]) -> Selection:
-    width = 0 if want is Want.DOCUMENTS else _HEADER_WIDTH
-    return Selection(
-        headers=[header(row[:width]) for row in rows] if width else (),
-        documents=[StoredDocument(*row[width:]) for row in rows] if want is not Want.HEADERS else (),
-        count=len(rows),
-    )
-
-
-def _end(request: QueryRequest) -> int | None:
-    return None if request.limit is None else request.offset + request.limit

@@ -11,6 +11,7 @@ from typing import Any, Final
 from context_core.history_codec import BLOCK, base_of, pack_version
 from context_core.maintenance import KeptHash, PrunedRange
 from context_core_postgres._packing import BASES, STORED_COLUMNS, Base, plain
+from context_core_postgres._rows import read_columns
 from context_core_postgres._session import Session
 from context_core_postgres._write import ALLOW_CHANGING, BEGIN, COMMIT
 
@@ -22,7 +23,7 @@ _LOCK: Final = """
     WHERE workflow_id = ANY(%s::text[]) ORDER BY workflow_id FOR UPDATE"""
 # None leans on a version of another block, so the range is short.
 _LEANING: Final = f"""
-    SELECT {", ".join(f"stored.{column}" for column in STORED_COLUMNS)}
+    SELECT {read_columns(STORED_COLUMNS, "stored")}
     FROM unnest(%s::text[], %s::bigint[]) AS cut (workflow_id, last) JOIN our.workflow_context_versions AS stored
         ON stored.workflow_id = cut.workflow_id AND stored.version > cut.last AND stored.version < cut.last + {BLOCK}
             AND stored.base_version <= cut.last

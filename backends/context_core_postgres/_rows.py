@@ -6,15 +6,26 @@ from typing import Any, Final
 
 from context_core import columns
 from context_core.columns import tags_to_text
+from context_core.errors import CorruptDocumentError
 from context_core.records import ContextRecord, StoredDocument, VersionHeader
 
 TIMES: Final = frozenset({"created_at", "updated_at", "saved_at"})
 
 
 def read_columns(names: Iterable[str], table: str = "") -> str:
-    """Columns as they are selected: times as those of UTC, whatever the time zone of the session is (TI02)."""
+    """Columns as they are selected."""
     prefix = f"{table}." if table else ""
-    return ", ".join(f"{prefix}{name} AT TIME ZONE 'UTC'" if name in TIMES else f"{prefix}{name}" for name in names)
+    return ", ".join(read_time(f"{prefix}{name}") if name in TIMES else f"{prefix}{name}" for name in names)
+
+
+def known_time(column: str) -> str:
+    """A time, or NULL where a statement from outside wrote one that Python does not know: infinite, BC, after 9999."""
+    return f"CASE WHEN {column} >= '0001-01-01 00:00:00+00' AND {column} < '10000-01-01 00:00:00+00' THEN {column} END"
+
+
+def read_time(column: str) -> str:
+    """A time as that of UTC, whatever the time zone of the session is (TI02); NULL as `known_time`."""
+    return f"({known_time(column)}) AT TIME ZONE 'UTC'"
 
 
 def head_document_columns(table: str) -> str:
@@ -23,9 +34,27 @@ def head_document_columns(table: str) -> str:
     return f"{table}.workflow_id, {table}.version, {document}, {table}.save_id"
 
 
-def utc(moment: datetime) -> datetime:
-    """Mark a time that was selected AT TIME ZONE 'UTC' as what it is."""
+def utc(moment: datetime | None) -> datetime:
+    """Mark a time that was selected by `read_time` as what it is.
+
+    Raises:
+        ValueError: What is stored is no time that Python knows.
+    """
+    if moment is None:
+        raise ValueError("a time is outside of the years 1 to 9999")
     return moment.replace(tzinfo=UTC)
+
+
+def utc_of(workflow_id: str, version: int, moment: datetime | None) -> datetime:
+    """As `utc`, of a certain version.
+
+    Raises:
+        CorruptDocumentError: It is no time that Python knows.
+    """
+    try:
+        return utc(moment)
+    except ValueError as error:
+        raise CorruptDocumentError(workflow_id=workflow_id, version=version, problem=str(error)) from error
 
 
 def record_values(record: ContextRecord) -> dict[str, Any]:

@@ -152,6 +152,16 @@ class Session:
                 raise interrupt from None
             raise
 
+    @contextmanager
+    def one_view(self) -> Iterator[None]:
+        """Have all statements inside the block see one moment; a snapshot's do anyway."""
+        if self.raw.info.transaction_status != TransactionStatus.IDLE:
+            yield
+            return
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        yield
+        self.execute("COMMIT")
+
     def candidates(self, sql: str, parameters: Parameters) -> Generator[TupleRow, None, None]:
         """Yield rows of one statement a bounded number at a time, all of one moment."""
         with self.raw.transaction():

@@ -15,7 +15,7 @@ from context_core.columns import RECORD_COLUMNS
 from context_core.records import Clock, Operation, Outcome, RestoreRequest, SavedVersion, SaveRequest
 from context_core_postgres._ledger import KnownKey, Ledger, Standing, check_size, version_values
 from context_core_postgres._packing import ITSELF, Packer, alone
-from context_core_postgres._rows import utc
+from context_core_postgres._rows import known_time, read_time, utc, utc_of
 from context_core_postgres._session import Session
 
 # Said each time, since a database or a role may have another default: under REPEATABLE READ a statement would not see
@@ -26,14 +26,14 @@ ALLOW_CHANGING: Final = "SELECT set_config('context_core.changing', 'on', true)"
 """Lets this transaction delete versions, and pack them anew, which a trigger forbids to all others."""
 
 # In the order of the ids, so that two batches that want the same workflows wait for each other in turn (CO07).
-_LOCK: Final = """
-    SELECT workflow_id, version, saved_at AT TIME ZONE 'UTC', created_at AT TIME ZONE 'UTC', oldest_version
+_LOCK: Final = f"""
+    SELECT workflow_id, version, {read_time("saved_at")}, {read_time("created_at")}, oldest_version
     FROM our.workflow_context WHERE workflow_id = ANY(%s::text[]) ORDER BY workflow_id FOR UPDATE"""
-_TOMBSTONES: Final = """
-    SELECT workflow_id, last_version, deleted_at AT TIME ZONE 'UTC' FROM our.workflow_context_tombstones
+_TOMBSTONES: Final = f"""
+    SELECT workflow_id, last_version, {read_time("deleted_at")} FROM our.workflow_context_tombstones
     WHERE workflow_id = ANY(%s::text[])"""
-_KEYS: Final = """
-    SELECT stored.workflow_id, idempotency_key, version, saved_at AT TIME ZONE 'UTC', content_hash
+_KEYS: Final = f"""
+    SELECT stored.workflow_id, idempotency_key, version, {read_time("saved_at")}, content_hash
     FROM unnest(%s::text[], %s::text[]) AS asked (workflow_id, key) JOIN our.workflow_context_versions AS stored
         ON stored.workflow_id = asked.workflow_id AND idempotency_key = asked.key"""
 
@@ -134,16 +134,16 @@ _APPEND_SAVED: Final = (
         (column if column in _FROM_HEAD else _value(column) for column in _VERSION_COLUMNS),
         may_lean="version = %(packed_version)s::bigint AND oldest_version <= %(base_version)s::bigint",
     )
-    + " RETURNING version, saved_at AT TIME ZONE 'UTC', base_version"
+    + f" RETURNING version, {read_time('saved_at')}, base_version"
 )
 _FOLLOW: Final = f"""
-    version = head.version + 1, saved_at = greatest(head.saved_at, %(saved_at)s),
+    version = head.version + 1, saved_at = greatest({known_time("head.saved_at")}, %(saved_at)s),
     {_assigned((*_FOLLOWING, *_DOCUMENTS))}"""
 _NEXT_NUMBER: Final = "coalesce((SELECT last_version FROM gone), 0) + 1"
 _FIRST: Final = {
     "version": _NEXT_NUMBER,
     "oldest_version": _NEXT_NUMBER,
-    "saved_at": "greatest(%(saved_at)s, (SELECT deleted_at FROM gone))",
+    "saved_at": f"greatest(%(saved_at)s, (SELECT {known_time('deleted_at')} FROM gone))",
 }
 
 
@@ -265,11 +265,13 @@ def _look(session: Session, ids: list[str], operations: Sequence[Operation]) -> 
         known = session.execute(_KEYS, ([of for of, _ in keys], [key for _, key in keys])) if keys else None
     standings = {workflow_id: Standing(workflow_id) for workflow_id in ids}
     for workflow_id, version, deleted_at in tombstones:
-        standings[workflow_id] = Standing(workflow_id, version, utc(deleted_at), last_buried=version)
+        standings[workflow_id] = Standing(workflow_id, version, deleted_at and utc(deleted_at), last_buried=version)
     for workflow_id, version, saved_at, created_at, oldest in heads:
-        standings[workflow_id] = Standing(workflow_id, version, utc(saved_at), utc(created_at), oldest, had_head=True)
+        began = utc_of(workflow_id, version, created_at)
+        last = saved_at and utc(saved_at)  # a save begins afresh from one that is no time
+        standings[workflow_id] = Standing(workflow_id, version, last, began, oldest, had_head=True)
     for workflow_id, key, version, saved_at, content_hash in known or ():
-        standings[workflow_id].keys[key] = KnownKey(version, utc(saved_at), content_hash)
+        standings[workflow_id].keys[key] = KnownKey(version, utc_of(workflow_id, version, saved_at), content_hash)
     return standings
 
 

@@ -1,0 +1,111 @@
+"""What is done to the tables from outside: it is named, and hides nothing else."""
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+
+from context_core import ContextPersistence, CorruptDocumentError
+from context_core.records import QueryRequest, Want
+from context_core_conformance.samples import a_context
+
+TIMES = ["infinity", "-infinity", "0044-03-15 BC", "10000-01-01 00:00:00+00"]
+
+each_time = pytest.mark.parametrize("value", TIMES)
+each_column = pytest.mark.parametrize("column", ["created_at", "updated_at", "saved_at"])
+
+
+@pytest.fixture
+def store(url):
+    """Three workflows; `order-7`, in the middle, has three versions."""
+    with ContextPersistence(url) as opened:
+        opened.save_contexts([a_context("a"), *(a_context("order-7", epic_num=n) for n in (1, 2, 3)), a_context("z")])
+        opened.save_context(a_context("gone"))
+        opened.delete_context("gone")
+        yield opened
+
+
+@pytest.fixture
+def outside(postgres_server, schema):
+    """Runs a statement on a table without the driver and its triggers."""
+
+    def run(table, statement, *values):
+        with psycopg.connect(f"host={postgres_server.folder} user=postgres") as connection:
+            connection.execute("SET session_replication_role = replica")
+            connection.execute(SQL(statement).format(Identifier(schema, table)), values)
+
+    return run
+
+
+def named(store):
+    """What verify names."""
+    return sorted({(damage.workflow_id, damage.version) for damage in store.verify().damages}, key=repr)
+
+
+@pytest.mark.promise("CR06")
+@each_time
+@each_column
+def test_head_whose_time_is_none_hides_no_other(store, outside, column, value):
+    """Lists, searches and verify go on, and name it; the next save goes on too."""
+    outside("workflow_context", f"UPDATE {{}} SET {column} = %s WHERE workflow_id = 'order-7'", value)
+    assert named(store) == [("order-7", 3)]
+    told: list[CorruptDocumentError] = []
+    assert {header.workflow_id for header in store.list_headers(on_damaged=told.append)} == {"a", "z"}
+    assert [error.workflow_id for error in told] == ["order-7"]
+    with pytest.raises(CorruptDocumentError, match="'order-7'"):
+        store.list_headers(damaged="raise")
+    assert {header.workflow_id for header in store.list_headers(limit=2)} == {"a", "z"}
+    assert len(store.search_contexts()) == 3
+    assert len(store.search_contexts({"decisions.x": None}, damaged="skip")) >= 2
+    assert store.load_context("order-7").epic_num == 3
+    assert store.save_context(a_context("order-7")) == 4
+    assert store.load_context("order-7").version == 4
+    assert named(store) == ([] if column != "created_at" else [("order-7", 4)])
+
+
+@pytest.mark.promise("CR06")
+@each_time
+@each_column
+def test_version_whose_time_is_none_hides_no_other(store, outside, column, value):
+    """The others are listed and loaded, and so is its own document; a prune takes it away."""
+    outside(
+        "workflow_context_versions",
+        f"UPDATE {{}} SET {column} = %s WHERE workflow_id = 'order-7' AND version = 2",
+        value,
+    )
+    assert named(store) == [("order-7", 2)]
+    assert [header.version for header in store.history("order-7")] == [1, 3]
+    assert [store.load_context("order-7", version=n).epic_num for n in (1, 2, 3)] == [1, 2, 3]
+    assert store.save_context(a_context("order-7")) == 4
+    assert store.prune(keep_last=1).count == 3
+    assert named(store) == []
+
+
+@pytest.mark.promise("CR06")
+@each_time
+def test_tombstone_whose_time_is_none_is_named(store, outside, value):
+    """It keeps no other from being listed, and no save of its id from being made."""
+    outside("workflow_context_tombstones", "UPDATE {} SET deleted_at = %s", value)
+    assert named(store) == [("gone", None)]
+    found = store._verbs.query(QueryRequest(want=Want.TOMBSTONES))
+    assert (found.tombstones, [row.error.workflow_id for row in found.damaged]) == ((), ["gone"])
+    assert store.save_context(a_context("gone")) == 2
+    assert store.delete_context("gone") is True
+    assert named(store) == []
+
+
+@pytest.mark.promise("CR06")
+def test_damaged_keyframe_hides_no_other_version(store, outside):
+    """What leans on it is named; lists, searches, stories and saves go on."""
+    for number in range(4, 20):
+        store.save_context(a_context("order-7", epic_num=number))
+    outside(
+        "workflow_context_versions",
+        "UPDATE {} SET document = substr(document, 2) WHERE workflow_id = 'order-7' AND version = 1",
+    )
+    assert ("order-7", 1) in named(store)
+    assert {workflow_id for workflow_id, _ in named(store)} == {"order-7"}
+    assert len(store.history("order-7")) == 19
+    assert len(store.search_contexts()) == 3
+    assert store.load_context("order-7").epic_num == 19
+    assert store.save_context(a_context("order-7")) == 20
+    assert len(store.get_context_versions(1, 2, damaged="skip")) >= 2
