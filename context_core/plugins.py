@@ -8,6 +8,7 @@ a misspelt hook and a None result are errors; and a store without wrappers calls
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
@@ -47,10 +48,19 @@ Result = TypeVar("Result")
 
 
 def entry_points(group: str, name: str | None = None) -> "list[EntryPoint]":
-    """Return what installed distributions offer in a group, under one name or under any."""
+    """Return what installed distributions offer in a group, under one name or under any.
+
+    `importlib.metadata.entry_points` looks at the first distribution of a name alone: a second copy of its metadata,
+    earlier on `sys.path`, would replace what it offers without a word.
+    """
     from importlib import metadata  # noqa: PLC0415  # a quarter of what importing context_core would cost
 
-    return [point for point in metadata.entry_points(group=group) if name is None or point.name == name]
+    return [
+        point
+        for distribution in metadata.distributions()
+        for point in distribution.entry_points
+        if point.group == group and (name is None or point.name == name)
+    ]
 
 
 def installed_backends() -> "dict[str, EntryPoint]":
@@ -84,7 +94,12 @@ def _find_backend(name: str, _path: tuple[str, ...]) -> type[ContextBackend]:
         raise BackendNotFoundError(name=name, known=installed_backends())
     owners = {(_distribution(point), point.value) for point in found}
     if len(owners) > 1:
-        raise BackendNameTakenError(name=name, distributions=(f"{owner} ({value})" for owner, value in owners))
+        is_one_name = len({owner for owner, _ in owners}) == 1
+        claims = {_claim(point, with_folder=is_one_name) for point in found}
+        raise BackendNameTakenError(name=name, distributions=claims)
+    copies = _copies(found)
+    if len(copies) > 1:
+        raise BackendNameTakenError(name=name, distributions=(_claim(point, with_folder=True) for point in copies))
     point = found[0]
     try:
         backend = point.load()
@@ -103,6 +118,27 @@ def open_backend(url: BackendURL, *, clock: Clock = utc_now) -> ContextBackend:
 
 def _distribution(point: "EntryPoint") -> str:
     return point.dist.name if point.dist is not None else "an unknown distribution"
+
+
+def _claim(point: "EntryPoint", *, with_folder: bool) -> str:
+    where = f" in {point.dist.locate_file('')}" if with_folder and point.dist is not None else ""
+    return f"{_distribution(point)}{where} ({point.value})"
+
+
+def _copies(points: "Sequence[EntryPoint]") -> "list[EntryPoint]":
+    """One point for each copy of the package that they name: which one is imported is decided by the order of sys.path.
+
+    An editable install may have several copies of its metadata, none of them beside a package.
+    """
+    copies: dict[Path, EntryPoint] = {}
+    for point in points:
+        if point.dist is not None:
+            package = point.module.partition(".")[0]
+            for name in (package, f"{package}.py"):
+                path = Path(str(point.dist.locate_file(name)))
+                if path.exists():
+                    copies.setdefault(path.resolve(), point)
+    return list(copies.values())
 
 
 @attrs.frozen(kw_only=True)

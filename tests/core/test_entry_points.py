@@ -133,6 +133,40 @@ class TestFinding:
             ContextPersistence("sqlte:///a.db")
         assert {"memory", "sqlite"} <= set(caught.value.known)
 
+    def test_a_second_copy_of_the_metadata_replaces_no_driver(self, install):
+        """It lies earlier on the path, has the very name of our distribution, and another driver under ours's name."""
+        install("context-core", {"memory": "strange_one:Backend"}, strange_one=STRANGE)
+        with pytest.raises(BackendNameTakenError) as caught:
+            ContextPersistence("memory://")
+        assert caught.value.name == "memory"
+        assert len(caught.value.distributions) == 2
+        told = str(caught.value)
+        for said in ("(strange_one:Backend)", "(context_core_memory:MemoryBackend)", " in /", "uninstall all but one"):
+            assert said in told
+
+    def test_a_copy_of_the_metadata_that_says_the_same_is_no_other(self, install):
+        """An editable install, or a path that is there twice, has more than one."""
+        install("context-core", {"memory": "context_core_memory:MemoryBackend"})
+        assert find_backend("memory") is MemoryBackend
+
+    def test_a_copy_of_the_metadata_takes_no_driver_away(self, install):
+        """What it does not list is still there."""
+        install("context-core", {})
+        assert find_backend("memory") is MemoryBackend
+        assert {"memory", "sqlite"} <= installed_backends().keys()
+
+    def test_two_copies_of_a_package_are_refused(self, install, tmp_path, monkeypatch):
+        """Of one distribution, one before the other: which is imported would be decided by the order of the path."""
+        for folder in ("first", "second"):
+            install("strange-dist", {"strange": "strange_twice:Backend"})
+            (tmp_path / "strange-dist" / "strange_twice").mkdir()
+            (tmp_path / "strange-dist" / "strange_twice" / "__init__.py").write_text(STRANGE)
+            (tmp_path / "strange-dist").rename(tmp_path / folder)
+            monkeypatch.syspath_prepend(str(tmp_path / folder))
+        with pytest.raises(BackendNameTakenError) as caught:
+            find_backend("strange")
+        assert [str(tmp_path / folder) in str(caught.value) for folder in ("first", "second")] == [True, True]
+
     def test_a_name_that_two_distributions_claim_is_refused_by_name(self, install):
         """Neither may win silently; both are told."""
         install("first-dist", {"strange": "strange_one:Backend"})
