@@ -246,13 +246,17 @@ class RestoreConflictError(PersistenceError):
 
 
 class ContextReferencedError(PersistenceError):
-    """Rows of *table*, which is not of context-core, refer to a workflow and keep it from being deleted."""
+    """Rows of *table*, which is not of context-core, refer to a workflow and keep it from being deleted.
 
-    def __init__(self, *, workflow_id: str, table: str) -> None:
+    *workflow_id* is None where the engine does not tell which workflow of several it is.
+    """
+
+    def __init__(self, *, workflow_id: str | None, table: str) -> None:
         self.workflow_id = workflow_id
         self.table = table
+        which = "a workflow" if workflow_id is None else f"workflow {shown(workflow_id)}"
         super().__init__(
-            f"workflow {shown(workflow_id)} cannot be deleted or pruned: table {table!r} refers to it by a foreign key. "
+            f"{which} cannot be deleted or pruned: table {table!r} refers to it by a foreign key. "
             f"Delete its rows first, or declare the foreign key ON DELETE CASCADE; nothing was changed"
         )
 

@@ -8,6 +8,7 @@ from context_core.errors import (
     BackendBusyError,
     BackendUnavailableError,
     ContextCoreError,
+    ContextReferencedError,
     OutcomeUnknownError,
     ReadOnlyError,
     StorageError,
@@ -102,6 +103,8 @@ The transaction is undone and can be done again."""
 
 POOLER: Final = "08P01"
 _LOCK_TIMEOUT: Final = "55P03"
+_FOREIGN_KEY: Final = frozenset({"23001", "23503"})
+"""RESTRICT has a code of its own."""
 _SETTINGS: Final = {"25P03": "idle_in_transaction_session_timeout", "25P04": "transaction_timeout"}
 """By SQLSTATE, the settings by which the server ends a session inside of a transaction."""
 
@@ -126,6 +129,8 @@ def translated(error: psycopg.Error, location: str, waited_s: float, sqlstate: s
         return BackendBusyError(waited_s=round(waited_s, 3), setting="lock_timeout")
     if code in OTHERS_WERE_FASTER:
         return BackendBusyError(waited_s=round(waited_s, 3))
+    if code in _FOREIGN_KEY:
+        return ContextReferencedError(workflow_id=None, table=error.diag.table_name or "of another schema")
     kind, message = _of_code(code) if code is not None else _without_code(error)
     return kind(message.format(location=location))
 
