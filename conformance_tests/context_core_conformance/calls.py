@@ -43,6 +43,7 @@ CALLS: Final[dict[str, Callable[[Store, Path], object]]] = {
     "explain": lambda store, _: store.explain(),
     "prune": lambda store, _: store.prune(),
     "verify": lambda store, _: store.verify(),
+    "repair": lambda store, _: store.repair(dry_run=True),
     "migrate": lambda store, _: store.migrate(),
     "backup": lambda store, folder: store.backup(folder / f"{len(list(folder.iterdir()))}.backup"),
 }
@@ -55,6 +56,7 @@ NEEDS: Final = {
     "explain": Capability.EXPLAIN,
     "prune": Capability.PRUNE,
     "verify": Capability.VERIFY,
+    "repair": Capability.REPAIR,
     "migrate": Capability.MIGRATE,
     "backup": Capability.BACKUP,
 }

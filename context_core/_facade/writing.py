@@ -121,6 +121,7 @@ class Writing(Retrying[C]):
             VersionConflictError: The newest version is not *expected_version*; or others saved between each of a hundred
                 attempts.
         """
+        check_id(workflow_id)
         check_wanted("version", version)
         check_version("expected_version", expected_version)
         check_key(idempotency_key)
