@@ -106,6 +106,7 @@ SENTENCES: Final[dict[str, dict[str, str]]] = {
         "CO10": "Any exception or KeyboardInterrupt inside a transaction rolls it back and leaves the store usable; a waiter interrupted while others commit its save gets OutcomeUnknownError.",
         "CO11": "Pool exhaustion gives a typed timeout in the declared time.",
         "CO12": "A peer that stops answering without closing the connection ends a call with a typed error in the declared time.",
+        "CO13": "What a store keeps in memory is bounded in bytes really held, whatever the sizes of its documents.",
     },
     "crash": {
         "CR01": "SIGKILL at any moment of save or batch: reopened, the store shows the old state or the new, never half.",
@@ -114,6 +115,7 @@ SENTENCES: Final[dict[str, dict[str, str]]] = {
         "CR04": "A server restart gives BackendUnavailableError, then recovery without a new store object, nothing acknowledged lost.",
         "CR05": "Disk full, read-only file, vanished directory: a typed error, old data intact and readable.",
         "CR06": "One damaged record does not hide the others; verify() names it.",
+        "CR08": "Power loss: whatever was written but not synced may be gone, and every acknowledged version is still there (synchronous=full).",
     },
     "error and lifecycle": {
         "ER01": "Every error is a ContextCoreError with the engine's own as __cause__; no engine exception leaks.",

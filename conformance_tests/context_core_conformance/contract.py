@@ -11,6 +11,7 @@ import pytest
 from context_core import ContextPersistence
 from context_core_conformance.doors import SideDoors
 from context_core_conformance.laws.batch import BatchLaws
+from context_core_conformance.laws.bounds import BoundLaws
 from context_core_conformance.laws.capability import CapabilityLaws
 from context_core_conformance.laws.cas import CasLaws
 from context_core_conformance.laws.concurrency import ConcurrencyLaws
@@ -46,9 +47,11 @@ from context_core_conformance.laws.roundtrip import RoundtripLaws
 from context_core_conformance.laws.silent_peers import SilentPeerLaws
 from context_core_conformance.laws.stateful import StatefulLaws
 from context_core_conformance.laws.storage import StorageLaws
+from context_core_conformance.laws.syncs import SyncLaws
 from context_core_conformance.laws.time import TimeLaws
 from context_core_conformance.laws.verify import VerifyLaws
 from context_core_conformance.laws.version import VersionLaws
+from context_core_conformance.laws.waiting import WaitingLaws
 from context_core_conformance.promises import PROMISES
 from context_core_conformance.subject import Subject
 
@@ -88,6 +91,9 @@ class BackendContract(
     RetentionLaws,
     MoveLaws,
     StorageLaws,
+    WaitingLaws,
+    BoundLaws,
+    SyncLaws,
     MigrationLaws,
     HookLaws,
     VerifyLaws,

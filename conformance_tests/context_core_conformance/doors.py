@@ -88,6 +88,10 @@ class SideDoors:
         del url, limit_s
         return None
 
+    def syncs_itself(self) -> bool | None:
+        """True where a save is synced by the process that calls the driver, as with a file; not by a server (CR08)."""
+        return None
+
     def reads_everything(self, plan: str) -> bool | None:
         """Tell whether a plan that `explain` gave reads the whole table (QU13)."""
         del plan

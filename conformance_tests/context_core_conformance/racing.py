@@ -2,12 +2,18 @@
 
 import contextlib
 import multiprocessing
+import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from multiprocessing.connection import Connection
 from typing import Any, Final, Protocol, TypeVar
+
+import attrs
+
+from context_core_conformance.stillness import LOOK_EVERY_S, Watch, other_threads, where
 
 T = TypeVar("T")
 
@@ -26,7 +32,8 @@ def in_threads(count: int, action: Callable[[int], T]) -> list[T]:
     """Run `action(0)` to `action(count - 1)` at once, a thread each, and return what they gave.
 
     Raises:
-        TimeoutError: A racer hangs; its thread is left behind, and does not keep the process alive.
+        TimeoutError: Racers hang, which shows after seconds where none of them takes a step; their threads are left
+            behind, and do not keep the process alive.
     """
     start = threading.Barrier(count, timeout=PATIENCE_S)
     racers: list[Future[T]] = [Future() for _ in range(count)]
@@ -42,12 +49,27 @@ def in_threads(count: int, action: Callable[[int], T]) -> list[T]:
     with _switching_often():
         for thread in threads:
             thread.start()
-        _, hanging = wait(racers, timeout=PATIENCE_S)
+        hanging = _wait(racers, threads)
     if hanging:
-        raise TimeoutError(f"{len(hanging)} of {count} racing threads hang")
+        raise TimeoutError(f"{len(hanging)} of {count} racing threads hang, at\n{where(hanging)}")
     for thread in threads:
         thread.join()
     return [racer.result() for racer in racers]
+
+
+def _wait(racers: Sequence[Future[Any]], threads: Sequence[threading.Thread]) -> list[int]:
+    """Return the ids of threads that hang: those that are left when none of them moves, or the patience ends."""
+    watch, end = Watch(), time.monotonic() + PATIENCE_S
+    running = [thread.ident for thread in threads if thread.ident is not None]
+    while wait(racers, timeout=LOOK_EVERY_S).not_done:
+        running = [
+            thread.ident
+            for thread, racer in zip(threads, racers, strict=True)
+            if thread.ident is not None and not racer.done()
+        ]
+        if watch.are_still(running) or time.monotonic() > end:
+            return running
+    return []
 
 
 @contextlib.contextmanager
@@ -90,13 +112,51 @@ def in_processes(count: int, worker: Callable[..., T], *arguments: Any) -> list[
 
 def _work(sender: Connection, worker: Callable[..., object], start: Start, number: int, *arguments: Any) -> None:
     with sender:
-        sender.send(worker(start, number, *arguments))
+        has_begun = _Begun(start)
+        threading.Thread(target=_tell_when_still, args=(sender, has_begun), daemon=True).start()
+        sender.send(worker(has_begun, number, *arguments))
+
+
+class _Begun:
+    """A start that tells this process when the race begins: before that, it may have to wait for others to arrive."""
+
+    def __init__(self, start: Start) -> None:
+        self._start = start
+        self.event = threading.Event()
+
+    def wait(self) -> None:
+        """Return once all racers wait."""
+        self._start.wait()
+        self.event.set()
+
+
+def _tell_when_still(sender: Connection, has_begun: _Begun) -> None:
+    """End this process where all its other threads stand still, once it has said where."""
+    has_begun.event.wait()
+    watch = Watch()
+    while True:
+        time.sleep(LOOK_EVERY_S)
+        threads = other_threads()
+        if watch.are_still(threads):
+            sender.send(Hang(where(threads)))
+            sender.close()
+            os._exit(1)
+
+
+@attrs.frozen
+class Hang:
+    """The answer of a process that hangs."""
+
+    where: str
 
 
 def _reply(receiver: Connection) -> Any:
     if not receiver.poll(PATIENCE_S):
         raise TimeoutError("a racing process gave no answer")
     try:
-        return receiver.recv()
+        answer = receiver.recv()
     except EOFError as error:
         raise ChildProcessError("a racing process died; its traceback is on stderr") from error
+    if isinstance(answer, Hang):
+        raise TimeoutError(f"a racing process hangs, at\n{answer.where}")
+    return answer

@@ -18,7 +18,7 @@ from context_core import (
 )
 from context_core.model import utc_now
 from context_core_conformance.promises import promise
-from context_core_conformance.racing import PATIENCE_S
+from context_core_conformance.racing import PATIENCE_S, in_threads
 from context_core_conformance.samples import a_context
 from context_core_conformance.skipping import skip_without_door
 from context_core_conformance.subject import Subject, needed
@@ -60,6 +60,26 @@ class StorageLaws:
         assert BLOCK not in f"{error!r}{error.__cause__!r}"
         assert store.count_contexts() == len(store.search_contexts()) == saved
         assert store.load_context("first") == a_context("first")
+
+    @promise("CR05", "CO10")
+    def test_who_met_a_full_storage_holds_no_lock(self, tmp_path: Path, subject: Subject) -> None:
+        """After the save that found no room, other handles and threads write, as far as there is room for it."""
+        url = needed(subject.doors.small_url(tmp_path), "small_url")
+        store, other = subject.open_at(url), subject.open_at(url)
+        other.save_context(a_context("first"))
+        error, saved = None, 0
+        while error is None and saved < 500:
+            saved += 1
+            large = a_context(f"w{saved}", metadata={"block": BLOCK})
+            error = refusal(StorageError, lambda large=large: store.save_context(large))  # type: ignore[misc]  # bound now
+        assert isinstance(error, StorageError)
+
+        def go_on(number: int) -> object:
+            handle = (other, store)[number]
+            return refusal(ContextCoreError, lambda: handle.save_context(a_context(f"small-{number}")))
+
+        errors = in_threads(1, lambda _: [go_on(0), go_on(1)])[0]
+        assert [each for each in errors if each is not None and not isinstance(each, StorageError)] == []
 
     @promise("CO11", "CO10")
     def test_who_waits_too_long_is_told_in_time(self, subject: Subject) -> None:

@@ -39,6 +39,9 @@ class MemoryDoors:
         del tmp_path
         return f"{self.scheme}://{uuid.uuid4().hex}"
 
+    def impatient_url(self, url: str, wait_s: float) -> str:
+        return f"{url}?busy_timeout={wait_s}"
+
     def raw_storage(self, url: str) -> Iterable[bytes]:
         state = vars(_backend._named[url.rpartition("/")[2]].state)
         yield repr({name: value for name, value in state.items() if name != "lock"}).encode()
@@ -55,6 +58,9 @@ class SqliteDoors:
 
     def backup_url(self, path: Path) -> str:
         return f"{self.scheme}:///{path}"
+
+    def syncs_itself(self) -> bool:
+        return True
 
     def impatient_url(self, url: str, wait_s: float) -> str:
         return f"{url}?busy_timeout={wait_s}"

@@ -21,6 +21,7 @@ from faulty_drivers import (
     in_threads,
     in_times,
     in_versions,
+    in_waits,
 )
 from faulty_drivers.fault import FAULTS, Fault
 
@@ -28,6 +29,6 @@ __all__ = ["FAULTS", "WINGS", "Fault"]
 
 WINGS = (
     *(in_documents, in_records, in_versions, in_histories, in_keys, in_deletes, in_batches, in_queries, in_pages),
-    *(in_threads, in_files, in_errors, in_lives, in_times, in_moves, in_calls, in_the_core),
+    *(in_threads, in_files, in_errors, in_lives, in_times, in_moves, in_calls, in_the_core, in_waits),
 )
 """The modules that fill the list."""

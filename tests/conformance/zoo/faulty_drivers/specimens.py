@@ -32,7 +32,10 @@ def _silenced() -> Iterator[None]:
 def _specimen(fault: Fault) -> type[BackendContract]:
     memory = RemoteDoors if issubclass(fault.driver, Remote) else MemoryDoors
     doors = memory if issubclass(fault.driver, MemoryBackend) else SqliteDoors
-    return type(f"Test{fault.name}", (doors, BackendContract), {"scheme": fault.driver.scheme, "__module__": __name__})
+    own: dict[str, object] = {"scheme": fault.driver.scheme, "__module__": __name__}
+    if hasattr(fault.driver, "small_url"):
+        own["small_url"] = fault.driver.small_url
+    return type(f"Test{fault.name}", (doors, BackendContract), own)
 
 
 SPECIMENS: Final = {fault.name: _specimen(fault) for fault in FAULTS.values()}
