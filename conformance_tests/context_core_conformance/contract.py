@@ -28,6 +28,7 @@ from context_core_conformance.laws.lifecycle import LifecycleLaws
 from context_core_conformance.laws.linear import LinearLaws
 from context_core_conformance.laws.long_history import LongHistoryLaws
 from context_core_conformance.laws.lost_replies import LostReplyLaws
+from context_core_conformance.laws.many import ManyLaws
 from context_core_conformance.laws.migration import MigrationLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
@@ -86,6 +87,7 @@ class BackendContract(
     HeaderPageLaws,
     HistoryLaws,
     LongHistoryLaws,
+    ManyLaws,
     MixedBatchLaws,
     RestoreLaws,
     RetentionLaws,

@@ -13,6 +13,7 @@ from faulty_drivers import (
     in_histories,
     in_keys,
     in_lives,
+    in_many,
     in_moves,
     in_pages,
     in_queries,
@@ -29,6 +30,6 @@ __all__ = ["FAULTS", "WINGS", "Fault"]
 
 WINGS = (
     *(in_documents, in_records, in_versions, in_histories, in_keys, in_deletes, in_batches, in_queries, in_pages),
-    *(in_threads, in_files, in_errors, in_lives, in_times, in_moves, in_calls, in_the_core, in_waits),
+    *(in_threads, in_files, in_errors, in_lives, in_times, in_moves, in_calls, in_many, in_the_core, in_waits),
 )
 """The modules that fill the list."""
