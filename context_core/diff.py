@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
+from context_core._converter import encode
 from context_core.errors import InvalidContextError
 from context_core.model import WorkflowContext
 
@@ -54,6 +55,11 @@ class ContextDiff:
         """Compare the documents of two contexts; `version` is no part of them."""
         import jsonpatch  # noqa: PLC0415  # few stores are ever asked for a difference
 
+        for context in (before, after):
+            if not isinstance(context, WorkflowContext):
+                problem = f"must be a WorkflowContext, not {type(context).__name__}"
+                raise InvalidContextError(field="context", problem=problem)
+            encode(context.to_dict())  # values that JSON does not hold have no difference that JSON Patch could tell
         old, new = before.to_dict(), after.to_dict()
         return cls(changes=tuple(_compare("", old, new)), patch=tuple(jsonpatch.make_patch(old, new).patch))
 
@@ -65,6 +71,7 @@ class ContextDiff:
         """
         import jsonpatch  # noqa: PLC0415  # as above
 
+        encode(context.to_dict())
         try:
             fields = jsonpatch.apply_patch(context.to_dict(), list(self.patch))
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:

@@ -7,7 +7,7 @@ a misspelt hook and a None result are errors; and a store without wrappers calls
 
 import functools
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -152,7 +152,7 @@ class BoundVerbs:
     batch: Callable[[BatchRequest], list[Outcome]]
 
 
-def bind(backend: ContextBackend, wrappers: Sequence[object] = ()) -> BoundVerbs:
+def bind(backend: ContextBackend, wrappers: Iterable[object] = ()) -> BoundVerbs:
     """Bind *backend*, the first of *wrappers* outermost.
 
     Raises:
@@ -161,6 +161,9 @@ def bind(backend: ContextBackend, wrappers: Sequence[object] = ()) -> BoundVerbs
     """
     if not isinstance(backend, ContextBackend):
         raise BackendContractError(f"a backend must be a ContextBackend, not {type(backend).__name__}")
+    if not isinstance(wrappers, Iterable):
+        raise BackendContractError(f"wrappers must be a list of wrappers, not {type(wrappers).__name__}")
+    wrappers = list(wrappers)
     if not wrappers:
         return BoundVerbs(**{verb: getattr(backend, verb) for verb in VERBS})
     manager = _StorePluginManager(PROJECT)

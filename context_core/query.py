@@ -49,9 +49,9 @@ class JsonPath:
     keys: tuple[str, ...]
 
     def __init__(self, field: str, *keys: str) -> None:
-        if FIELDS.get(field) is not FieldKind.FREE_FORM:
+        if type(field) is not str or FIELDS.get(field) is not FieldKind.FREE_FORM:
             free = [name for name, kind in FIELDS.items() if kind is FieldKind.FREE_FORM]
-            raise InvalidQueryError(f"{field!r} cannot be looked into; free-form fields are: {', '.join(free)}")
+            raise InvalidQueryError(f"{shown(field)} cannot be looked into; free-form fields are: {', '.join(free)}")
         if not all(type(key) is str for key in keys):
             raise InvalidQueryError(f"the keys of a path into {field} must be str")
         self.__attrs_init__(field, keys)
@@ -87,7 +87,7 @@ def parse_order(order_by: str | Sequence[str] | None) -> tuple[OrderTerm, ...]:
     for name in [order_by] if isinstance(order_by, str) else order_by:
         field = name.removeprefix("-") if isinstance(name, str) else name
         if field not in SORTABLE:
-            raise InvalidQueryError(f"cannot order by {field!r}; sortable fields are: {', '.join(SORTABLE)}")
+            raise InvalidQueryError(f"cannot order by {shown(field)}; sortable fields are: {', '.join(SORTABLE)}")
         terms.append(OrderTerm(field=field, descending=name.startswith("-")))
     return tuple(terms)
 

@@ -16,6 +16,7 @@ from context_core.errors import (
     PersistenceError,
     UnserializableValueError,
     UnsupportedSchemaError,
+    shown,
 )
 from context_core.idempotency import content_of, idempotency_key
 from context_core.model import WorkflowContext, rebuild
@@ -55,7 +56,9 @@ class ContextSerializer(Generic[C]):
         self.naive_zone: tzinfo = UTC
         self._upcasters = chained(upcasters, own=Upcaster(0, self._add_time_zones))
         if codec is not None and not isinstance(codec, DocumentCodec):
-            raise ConfigurationError(f"document_codec must have encode and decode, as DocumentCodec: {codec!r:.80}")
+            raise ConfigurationError(
+                f"document_codec must have encode and decode, as DocumentCodec: {shown(codec, 80)}"
+            )
         self._codec = codec
         self._secret = _secret_of(codec)
 
@@ -236,7 +239,9 @@ def _check_comes_back(context: WorkflowContext, document: bytes) -> None:
 
 def _check_context_type(context_type: type[Any]) -> None:
     if not (isinstance(context_type, type) and issubclass(context_type, WorkflowContext)):
-        raise ConfigurationError(f"context_type must be WorkflowContext or a subclass of it, not {context_type!r}")
+        raise ConfigurationError(
+            f"context_type must be WorkflowContext or a subclass of it, not {shown(context_type, 80)}"
+        )
     fields = attrs.fields_dict(context_type)
     if SCHEMA_KEY in fields:
         raise ConfigurationError(f"{context_type.__name__}.{SCHEMA_KEY} stands for the document's schema: rename it")

@@ -54,8 +54,13 @@ def translating(location: str, busy_timeout_s: float) -> Iterator[None]:
     """Turn an error of SQLite inside the block into ours, with SQLite's as its cause."""
     try:
         yield
+    except ContextCoreError:
+        raise  # BackendBusyError is an OSError too
     except sqlite3.Error as error:
         raise translated(error, location, busy_timeout_s) from error
+    except OSError as error:
+        message = f"the database {location} cannot be reached ({error.strerror}): check its path and its folder"
+        raise BackendUnavailableError(message) from error
 
 
 def translated(error: sqlite3.Error, location: str, busy_timeout_s: float) -> ContextCoreError:

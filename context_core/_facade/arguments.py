@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from os import PathLike
-from typing import Final
+from typing import Final, TypeVar
 
 from context_core.errors import ConfigurationError, InvalidQueryError, shown
 from context_core.model import Status, check_text
 from context_core.plugins import installed_backends
 from context_core.records import Story
 from context_core.url import IN_MEMORY, IN_MEMORY_ADVICE, BackendURL
+
+T = TypeVar("T")
 
 DEFAULT_FILE: Final = "gao_dev.db"
 FILE_BACKEND: Final = "sqlite"
@@ -128,6 +130,20 @@ def check_statuses(statuses: Sequence[str]) -> tuple[str, ...]:
         if not isinstance(status, str) or status not in set(Status):
             raise InvalidQueryError(f"unknown status {shown(status)}; known are: {', '.join(Status)}")
     return tuple(Status(status).value for status in found)
+
+
+def check_many(name: str, values: Iterable[T]) -> list[T]:
+    """Return many values as a list; refuse what is no collection of them."""
+    if not isinstance(values, Iterable):
+        raise InvalidQueryError(f"{name} must be a list, not {type(values).__name__}")
+    return list(values)
+
+
+def check_flag(name: str, value: bool) -> bool:  # noqa: FBT001  # the value is what is judged
+    """Return a flag; refuse what is no bool, as "no" would count as true."""
+    if type(value) is not bool:
+        raise InvalidQueryError(f"{name} must be True or False, not {shown(value)}")
+    return value
 
 
 def check_page(limit: int | None, offset: int | None) -> None:

@@ -4,7 +4,16 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NoReturn
 
-from context_core._facade.arguments import check_as_of, check_id, check_page, check_version, check_wanted, story
+from context_core._facade.arguments import (
+    check_as_of,
+    check_flag,
+    check_id,
+    check_many,
+    check_page,
+    check_version,
+    check_wanted,
+    story,
+)
 from context_core._facade.damaged import Damaged, DamagePolicy, OnDamaged, damage_policy
 from context_core._facade.opening import C
 from context_core._facade.searching import Searching
@@ -47,7 +56,7 @@ class Reading(Searching[C]):
 
         *damaged* and *on_damaged* are those of `search_contexts`.
         """
-        wanted = [workflow_ids] if isinstance(workflow_ids, str) else list(workflow_ids)
+        wanted = [workflow_ids] if isinstance(workflow_ids, str) else check_many("workflow_ids", workflow_ids)
         for workflow_id in wanted:
             check_id(workflow_id)
         policy = damage_policy(damaged, on_damaged)
@@ -99,6 +108,7 @@ class Reading(Searching[C]):
         """
         check_id(workflow_id)
         check_page(limit, offset)
+        check_flag("newest_first", newest_first)
         policy = damage_policy(damaged, on_damaged)
         request = VersionRequest(of=workflow_id, limit=limit, offset=offset, newest_first=newest_first)
         found = self._verbs.version(request)

@@ -5,10 +5,10 @@ from contextlib import suppress
 from datetime import datetime
 
 from context_core._facade import walks
-from context_core._facade.arguments import check_statuses, check_time
+from context_core._facade.arguments import check_flag, check_statuses, check_time
 from context_core._facade.checking import problem_of
 from context_core._facade.opening import C, OpenedStore
-from context_core.errors import CorruptDocumentError, DamagedHistoryError, InvalidQueryError, StorageError
+from context_core.errors import CorruptDocumentError, DamagedHistoryError, InvalidQueryError, StorageError, shown
 from context_core.maintenance import (
     Damage,
     KeptHash,
@@ -49,13 +49,13 @@ class Upkeep(OpenedStore[C]):
         """
         for name, value in (("keep_last", keep_last), ("batch_size", batch_size)):
             if type(value) is not int or not 1 <= value < 2**63:
-                raise InvalidQueryError(f"{name} must be an int of 1 or more, not {value!r:.40}")
+                raise InvalidQueryError(f"{name} must be an int of 1 or more, not {shown(value)}")
         return self._backend.prune(
             PruneRequest(
                 keep_last=keep_last,
                 inactive_since=None if inactive_since is None else check_time("inactive_since", inactive_since),
                 statuses=None if statuses is None else check_statuses(statuses),
-                dry_run=dry_run,
+                dry_run=check_flag("dry_run", dry_run),
                 batch_size=batch_size,
             )
         )
@@ -111,7 +111,7 @@ class Upkeep(OpenedStore[C]):
         Raises:
             UnsupportedOperationError: The backend does not declare REPAIR.
         """
-        return self._backend.repair(RepairRequest(dry_run=dry_run))
+        return self._backend.repair(RepairRequest(dry_run=check_flag("dry_run", dry_run)))
 
     def migrate(self) -> int:
         """Bring what older code stored to the newest form, and return the schema version (MI03).

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from context_core._facade.arguments import check_id, check_key, check_version, check_wanted
+from context_core._facade.arguments import check_id, check_key, check_many, check_version, check_wanted
 from context_core._facade.opening import C
 from context_core._facade.retrying import Retrying
 from context_core.errors import ContextExistsError, InvalidQueryError, VersionConflictError
@@ -89,7 +89,7 @@ class Writing(Retrying[C]):
         Raises:
             As `save_context`.
         """
-        requests = [self._save_request(context) for context in contexts]
+        requests = [self._save_request(context) for context in check_many("contexts", contexts)]
         outcomes = self._verbs.batch(BatchRequest(operations=requests))
         return [outcome.version for outcome in outcomes if isinstance(outcome, SavedVersion)]
 
@@ -172,7 +172,7 @@ class Writing(Retrying[C]):
         Raises:
             PersistenceError: As `save_context` and `delete_context`, for whichever operation fails first.
         """
-        requests = [self._request_of(operation) for operation in operations]
+        requests = [self._request_of(operation) for operation in check_many("operations", operations)]
         return [_result_of(outcome) for outcome in self._apply(requests)]
 
     def _time_after(self, source: WorkflowContext) -> datetime:
