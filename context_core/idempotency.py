@@ -1,7 +1,8 @@
 """What an idempotency key stands for: a hash of the content of a save, without the times that the library sets itself.
 
 Whoever builds the same context again for a retry gets a new `created_at`, a new `updated_at`, and new times and durations
-in `phase_history`. All else is content, whatever the order of the keys of objects.
+in `phase_history`. All else is content, whatever the order of the keys of objects. The hash knows that order, since
+sorting costs more than all the rest of it: where two hashes differ, the contents are compared.
 """
 
 from typing import Any, Final
@@ -17,7 +18,9 @@ _TIMES: Final = ("created_at", "updated_at")
 _TIMES_OF_A_PHASE: Final = ("timestamp", "duration")
 
 
-def idempotency_key(key: str, record: ContextRecord, secret: bytes | None = None) -> IdempotencyKey:
+def idempotency_key(
+    key: str, record: ContextRecord, secret: bytes | None = None, *, fields: dict[str, Any] | None = None
+) -> IdempotencyKey:
     """Pair *key* with a hash of what it stands for, so that its use for other content is noticed (ID02).
 
     Args:
@@ -25,8 +28,9 @@ def idempotency_key(key: str, record: ContextRecord, secret: bytes | None = None
         record: What is saved, with its plain document.
         secret: What the hash is keyed with (HMAC-SHA-256), together with *key*; None for the plain SHA-256 of a store
             whose documents are plain too.
+        fields: Those of the document, in its order, if they are at hand: this spares parsing it.
     """
-    content = content_of(record.document)
+    content = _content_of(record.document, fields, 0)
     # Both load OpenSSL.
     if secret is None:
         import hashlib  # noqa: PLC0415
@@ -43,9 +47,12 @@ def content_of(document: bytes) -> bytes:
 
     A document that is no JSON object counts as it is.
     """
+    return _content_of(document, None, orjson.OPT_SORT_KEYS)
+
+
+def _content_of(document: bytes, fields: Any, option: int) -> bytes:
     try:
-        fields = decode(document)
-        return orjson.dumps(_without_times(fields), option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(_without_times(decode(document) if fields is None else fields), option=option)
     except (ValueError, TypeError):  # TypeError: no object, or nested deeper than is written
         return document
 

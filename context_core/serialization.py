@@ -112,10 +112,16 @@ class ContextSerializer(Generic[C]):
         document = self._codec.encode(record.workflow_id, save_id, record.document)
         return attrs.evolve(record, document=document, save_id=save_id)
 
-    def idempotency_key(self, key: str, record: ContextRecord) -> IdempotencyKey:
-        """Pair *key* with a hash of what the plain *record* holds, or with none where only the codec's secret would do."""
+    def idempotency_key(
+        self, key: str, record: ContextRecord, context: WorkflowContext | None = None
+    ) -> IdempotencyKey:
+        """Pair *key* with a hash of what the plain *record* holds, or with none where only the codec's secret would do.
+
+        The *context* that the record was made of spares parsing its document.
+        """
         if self.keeps_hashes:
-            return idempotency_key(key, record, self._secret)
+            fields = None if context is None else {SCHEMA_KEY: SCHEMA, **context.to_dict()}
+            return idempotency_key(key, record, self._secret, fields=fields)
         return IdempotencyKey(key=key, content_hash=None)
 
     def content_of(self, stored: StoredDocument) -> bytes | None:

@@ -205,7 +205,7 @@ class Writing(Retrying[C]):
             record=self._serializer.seal(record),
             expected_version=expected_version,
             must_exist=must_exist,
-            idempotency=self._serializer.idempotency_key(key, record),
+            idempotency=self._serializer.idempotency_key(key, record, context),
         )
 
 

@@ -288,4 +288,6 @@ def what_no_hash_tells_is_a_conflict(patch: pytest.MonkeyPatch) -> None:
 @infects(MemoryBackend, "HO04")
 def hashes_let_guesses_be_tried(patch: pytest.MonkeyPatch) -> None:
     """What is kept beside a key is the plain hash of what the codec hides."""
-    patch.setattr(ContextSerializer, "idempotency_key", lambda _, key, record: idempotency.idempotency_key(key, record))
+    patch.setattr(
+        ContextSerializer, "idempotency_key", lambda _, key, record, *__: idempotency.idempotency_key(key, record)
+    )
