@@ -115,6 +115,7 @@ SENTENCES: Final[dict[str, dict[str, str]]] = {
         "CR04": "A server restart gives BackendUnavailableError, then recovery without a new store object, nothing acknowledged lost.",
         "CR05": "Disk full, read-only file, vanished directory: a typed error, old data intact and readable.",
         "CR06": "One damaged record does not hide the others; verify() names it.",
+        "CR07": "A store in a state that no driver makes (a head without history, a history without a head, a missing base) is named by verify, mended by repair, and makes no verb loop, hang or answer with half.",
         "CR08": "Power loss: whatever was written but not synced may be gone, and every acknowledged version is still there (synchronous=full).",
     },
     "error and lifecycle": {

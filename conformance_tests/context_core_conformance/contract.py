@@ -16,6 +16,7 @@ from context_core_conformance.laws.capability import CapabilityLaws
 from context_core_conformance.laws.cas import CasLaws
 from context_core_conformance.laws.concurrency import ConcurrencyLaws
 from context_core_conformance.laws.crash import CrashLaws
+from context_core_conformance.laws.damaged_histories import DamagedHistoryLaws
 from context_core_conformance.laws.delete import DeleteLaws
 from context_core_conformance.laws.endurance import EnduranceLaws
 from context_core_conformance.laws.error import ErrorLaws
@@ -99,6 +100,7 @@ class BackendContract(
     MigrationLaws,
     HookLaws,
     VerifyLaws,
+    DamagedHistoryLaws,
     TimeLaws,
     StatefulLaws,
     SideDoors,

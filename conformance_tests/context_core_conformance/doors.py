@@ -62,6 +62,19 @@ class SideDoors:
         del url, workflow_id, version
         return False
 
+    def lose_head(self, url: str, workflow_id: str) -> bool:
+        """Take the current state of a workflow away without the driver, and leave its versions (CR07); True when done.
+
+        The store is open meanwhile. For storages that keep the two apart.
+        """
+        del url, workflow_id
+        return False
+
+    def lose_history(self, url: str, workflow_id: str) -> bool:
+        """Take all versions of a workflow away without the driver, and leave its current state (CR07); True when done."""
+        del url, workflow_id
+        return False
+
     def taken_away(self, url: str) -> AbstractContextManager[object] | None:
         """Make the storage vanish while the store is open, and put it back at the end of the block (CR04, CR05).
 

@@ -94,6 +94,20 @@ class SqliteDoors:
                 connection.execute(sql)
         return True
 
+    def lose_head(self, url: str, workflow_id: str) -> bool:
+        run(path_of(url), f"DELETE FROM workflow_context WHERE workflow_id = '{workflow_id}'")
+        return True
+
+    def lose_history(self, url: str, workflow_id: str) -> bool:
+        """Through the guard, which anybody may use who knows of it."""
+        run(
+            path_of(url),
+            f"INSERT INTO workflow_context_delete_guard VALUES ('{workflow_id}')",
+            f"DELETE FROM workflow_context_versions WHERE workflow_id = '{workflow_id}'",
+            f"DELETE FROM workflow_context_delete_guard WHERE workflow_id = '{workflow_id}'",
+        )
+        return True
+
     @contextlib.contextmanager
     def taken_away(self, url: str) -> Iterator[None]:
         """The file, its log and its index lie elsewhere for a while."""

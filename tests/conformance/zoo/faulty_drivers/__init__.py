@@ -6,6 +6,7 @@ A fault is a driver of a few lines. Its docstring says what is wrong, `breaks` w
 from faulty_drivers import (
     in_batches,
     in_calls,
+    in_damage,
     in_deletes,
     in_documents,
     in_errors,
@@ -30,6 +31,18 @@ __all__ = ["FAULTS", "WINGS", "Fault"]
 
 WINGS = (
     *(in_documents, in_records, in_versions, in_histories, in_keys, in_deletes, in_batches, in_queries, in_pages),
-    *(in_threads, in_files, in_errors, in_lives, in_times, in_moves, in_calls, in_many, in_the_core, in_waits),
+    *(
+        in_threads,
+        in_files,
+        in_damage,
+        in_errors,
+        in_lives,
+        in_times,
+        in_moves,
+        in_calls,
+        in_many,
+        in_the_core,
+        in_waits,
+    ),
 )
 """The modules that fill the list."""
