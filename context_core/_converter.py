@@ -259,8 +259,10 @@ class TypedTree(Generic[T]):
         try:
             return self._unstructure(value)
         except (AttributeError, TypeError, LookupError) as error:
-            problem = f"holds something that is not of its type: {error}"
-            raise InvalidContextError(field=self._find_misfit(value), problem=problem) from error
+            field = self._find_misfit(value)
+            found = type(getattr(value, field, None)).__name__
+            problem = f"is no value of its type, or holds one that is not (it is {found}): see the field's annotation"
+            raise InvalidContextError(field=field, problem=problem) from error
 
     def _find_misfit(self, value: T) -> str:
         for field in attrs.fields(cast("Any", self._cls)):
@@ -333,6 +335,7 @@ def _make_converter() -> OrjsonConverter:
     converter.register_unstructure_hook_func(_is_enum, lambda member: member.value)
     converter.register_unstructure_hook(datetime, _time_of_field)
     converter.register_unstructure_hook(StrEnum, str.__str__)  # cattrs takes it for the str that it is
+    converter.register_structure_hook(datetime, _read_time)
     converter.register_unstructure_hook(UUID, str)
     converter.register_structure_hook(UUID, lambda value, _: UUID(value))
     converter.register_unstructure_hook_func(lambda kind: kind == list[str], _as_is)
@@ -341,6 +344,15 @@ def _make_converter() -> OrjsonConverter:
     for kind, accepted in ((str, (str,)), (int, (int,)), (bool, (bool,)), (float, (float, int))):
         converter.register_structure_hook(kind, _exactly(accepted))
     return converter
+
+
+def _read_time(value: Any, _: object) -> datetime:
+    if type(value) is not str:
+        raise TypeError(f"expected a time as text, not {type(value).__name__}")
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError(f"is no time as ISO 8601 has it: {shown(value)}") from error
 
 
 def _keeps_unknown(kind: Any) -> bool:

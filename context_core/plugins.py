@@ -202,8 +202,13 @@ _UNMARKED: Final = {
 def _register(manager: pluggy.PluginManager, plugin: object) -> None:
     try:
         manager.register(plugin)
-    except (pluggy.PluginValidationError, ValueError) as error:
-        raise BackendContractError(f"{type(plugin).__name__} does not fit: {error}") from error
+    except pluggy.PluginValidationError as error:
+        advice = "each hook is a method with one parameter called request, and a wrapper's yields once"
+        raise BackendContractError(f"{type(plugin).__name__} does not fit: {advice}") from error
+    except ValueError as error:
+        raise BackendContractError(
+            f"{type(plugin).__name__} does not fit: it is there already, give it once"
+        ) from error
 
 
 def _register_wrapper(manager: pluggy.PluginManager, wrapper: object) -> None:

@@ -372,6 +372,24 @@ class TestDocuments:
         assert refusal(WorkflowContext.from_json, "[]").field == "$"
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        ("epic_num", "1", "expected int, not str"),
+        ("created_at", 5, "expected a time as text, not int"),
+        ("created_at", "x" * 10_000, "is no time as ISO 8601 has it: 'xxx"),
+        ("status", 5, "must be one of running, completed, failed, paused, not 5"),
+        ("tags", "x", "expected list, not str"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_told_in_our_words(field, value, problem):
+    """Not in those of the standard library or of cattrs."""
+    error = refusal(WorkflowContext.from_dict, {**a_context().to_dict(), field: value})
+    assert error.field == field
+    assert error.problem.startswith(problem)
+    assert len(error.problem) < 200
+
+
 class TestReadingWhatAStoreReads:
     """`from_json` reads each document that a store reads."""
 

@@ -117,7 +117,9 @@ class TestRefusedWrappers:
             def save(self, request):
                 return request
 
-        assert "Plain does not fit" in refusal(backend, Plain())
+        assert "Plain does not fit: each hook is a method with one parameter called request" in refusal(
+            backend, Plain()
+        )
 
     def test_one_that_calls_the_request_otherwise(self, backend):
         """pluggy passes it by name."""
@@ -127,7 +129,9 @@ class TestRefusedWrappers:
             def save(self, req):
                 return (yield)
 
-        assert "Renamed does not fit" in refusal(backend, Renamed())
+        assert "Renamed does not fit: each hook is a method with one parameter called request" in refusal(
+            backend, Renamed()
+        )
 
     def test_one_with_a_default_for_the_request(self, backend):
         """pluggy would never pass it, and the wrapper would see the default."""
@@ -144,7 +148,7 @@ class TestRefusedWrappers:
     def test_one_that_comes_twice(self, backend):
         """A store would tell it everything twice."""
         observer = Observer()
-        assert "Observer does not fit" in refusal(backend, observer, observer)
+        assert "Observer does not fit: it is there already" in refusal(backend, observer, observer)
 
     def test_two_under_one_name(self, backend):
         """pluggy knows plugins by their name where they have one."""
