@@ -5,7 +5,15 @@ from typing import Any, Final, Self
 from psycopg_pool import ConnectionPool
 
 from context_core.hookspecs import ContextBackend
-from context_core.maintenance import PruneRequest, PruneResult, RehashRequest, VerifyReport, in_batches
+from context_core.maintenance import (
+    PruneRequest,
+    PruneResult,
+    RehashRequest,
+    RepairRequest,
+    RepairResult,
+    VerifyReport,
+    in_batches,
+)
 from context_core.model import utc_now
 from context_core.records import (
     BackendDescription,
@@ -24,7 +32,7 @@ from context_core.records import (
     VersionRequest,
 )
 from context_core.url import BackendURL
-from context_core_postgres import _maintenance, _read, _repacking, _schema
+from context_core_postgres import _maintenance, _read, _repacking, _repair, _schema
 from context_core_postgres._connection import Connections
 from context_core_postgres._pool import BorrowedPool, Options, OwnPool, Pool
 from context_core_postgres._session import Qualifier, Session
@@ -41,6 +49,7 @@ _CAPABILITIES: Final = frozenset(
         Capability.JSON_PATHS,
         Capability.EXPLAIN,
         Capability.PRUNE,
+        Capability.REPAIR,
         Capability.VERIFY,
         Capability.SNAPSHOT,
         Capability.MIGRATE,
@@ -177,6 +186,13 @@ class PostgresBackend(ContextBackend):
     def verify(self) -> VerifyReport:
         """Check every row, and that heads and histories agree."""
         return self._connections.read(_maintenance.verify, None, is_long=True)
+
+    def repair(self, request: RepairRequest) -> RepairResult:
+        """Name what is to be mended, and mend it a transaction each."""
+        steps = self._connections.read(_repair.plan, None, is_long=True)
+        for step in () if request.dry_run else steps:
+            self._connections.write(_repair.mend, step, is_repeatable=True, is_long=True)
+        return RepairResult(steps=tuple(steps))
 
     def snapshot(self) -> ContextBackend:
         """Open a read transaction on a session of the pool."""

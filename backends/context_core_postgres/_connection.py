@@ -81,7 +81,7 @@ class Connections:
         while True:
             session = self._take(lost, time.monotonic() + self._call_timeout_s if is_long else ends_at)
             session.deadline.begin(None if is_long else ends_at)
-            session.is_stepwise = was_lost
+            session.is_stepwise, session.is_careful = was_lost, attempts > 0
             attempts += 1
             try:
                 result = work(session, argument)

@@ -54,6 +54,7 @@ class Standing:
         had_head: Whether there is a row in the head table to begin with.
         last_buried: The last version of the tombstone that there is to begin with, or 0.
         keys: Those that its versions have, as far as the transaction asks for them.
+        is_orphan: Whether there are versions and no head.
         is_purged: Whether the versions that there were to begin with go.
         buried: Last version and time of the tombstone that is to be written, if any.
         appended: What is to be appended to the versions; the head's row follows the last.
@@ -67,6 +68,7 @@ class Standing:
     had_head: bool = False
     last_buried: int = 0
     keys: dict[str, KnownKey] = attrs.Factory(dict)
+    is_orphan: bool = False
     is_purged: bool = False
     buried: tuple[int, datetime] | None = None
     appended: list[dict[str, Any]] = attrs.Factory(list)
@@ -161,7 +163,7 @@ class Ledger:
         _check_expected(standing, request.expected_version)
         if not standing.exists:
             return Deleted(existed=False)
-        standing.is_purged = standing.had_head
+        standing.is_purged = standing.had_head or standing.is_orphan
         standing.created_at = None
         standing.appended.clear()
         standing.keys.clear()

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 from context_core.columns import HEADER_COLUMNS, LINEAGE_COLUMNS, VERSION_COLUMNS
 from context_core.conditions import Condition
-from context_core.errors import CorruptDocumentError
+from context_core.errors import CorruptDocumentError, DamagedHistoryError
 from context_core.pages import Found, collected, filled, outcomes
 from context_core.query import matches
 from context_core.records import (
@@ -22,6 +22,17 @@ from context_core.records import (
     Want,
 )
 from context_core_postgres import _history
+from context_core_postgres._damage import (
+    HEAD_OF_VERSION,
+    NEWEST_OF_HEAD,
+    NEWEST_OF_VERSION,
+    ORPHANS,
+    check_histories,
+    check_standing,
+    history_problem,
+    of_head,
+    of_version,
+)
 from context_core_postgres._rows import head_document_columns, header, read_columns, read_time, utc_of
 from context_core_postgres._session import Parameters, Session
 from context_core_postgres._sql import HEAD, order_by, where
@@ -33,16 +44,21 @@ _HEADER_WIDTH: Final = len(VERSION_COLUMNS)
 _HEAD_DOCUMENT: Final = head_document_columns(HEAD)
 _HEAD_HEADER: Final = f"{read_columns(HEADER_COLUMNS, HEAD)}, {read_columns(LINEAGE_COLUMNS, 'stored')}"
 
-_LOAD_HEAD: Final = f"SELECT {_HEAD_DOCUMENT} FROM our.workflow_context AS {HEAD} WHERE workflow_id = %s"
-_LOAD_VERSION: Final = _history.with_bases("SELECT %s::text, %s::bigint")
-_LOAD_AS_OF: Final = _history.with_bases("""
+_LOAD_HEAD: Final = (
+    f"SELECT {_HEAD_DOCUMENT}, {NEWEST_OF_HEAD} FROM our.workflow_context AS {HEAD} WHERE workflow_id = %s"
+)
+_STANDING: Final = f"{HEAD_OF_VERSION} AS standing_head, {NEWEST_OF_VERSION} AS standing_newest"
+# The first name takes the table's own; what follows it is taken as it is.
+_with_bases: Final = partial(_history.with_bases, columns=(*_history.DOCUMENT_COLUMNS, f"workflow_id, {_STANDING}"))
+_LOAD_VERSION: Final = _with_bases("SELECT %s::text, %s::bigint")
+_LOAD_AS_OF: Final = _with_bases("""
     (SELECT workflow_id, version FROM our.workflow_context_versions
     WHERE workflow_id = %s AND saved_at <= %s ORDER BY version DESC LIMIT 1)""")
 # Many ids travel as one array: there is a limit to parameters, and one statement sees one state.
 _LOAD_HEADS: Final = f"""
-    SELECT {_HEAD_DOCUMENT} FROM our.workflow_context AS {HEAD} WHERE workflow_id = ANY(%s::text[])"""
-_LOAD_VERSIONS: Final = _history.with_bases("SELECT workflow_id, %s::bigint FROM unnest(%s::text[]) AS workflow_id")
-_LOAD_MANY_AS_OF: Final = _history.with_bases("""
+    SELECT {_HEAD_DOCUMENT}, {NEWEST_OF_HEAD} FROM our.workflow_context AS {HEAD} WHERE workflow_id = ANY(%s::text[])"""
+_LOAD_VERSIONS: Final = _with_bases("SELECT workflow_id, %s::bigint FROM unnest(%s::text[]) AS workflow_id")
+_LOAD_MANY_AS_OF: Final = _with_bases("""
     SELECT workflow_id, version FROM our.workflow_context_versions AS stored
     WHERE workflow_id = ANY(%s::text[]) AND version = (
         SELECT version FROM our.workflow_context_versions
@@ -59,49 +75,69 @@ _LINEAGE: Final = f"""LEFT JOIN our.workflow_context_versions AS stored
 
 def load(session: Session, request: LoadRequest) -> list[StoredDocument]:
     """Read documents by id."""
-    ids = request.workflow_ids
-    if len(ids) == 1:
-        return _load_one(session, ids[0], request)
     # PostgreSQL's text holds no NUL, and neither does the id of anything stored.
-    array = [workflow_id for workflow_id in ids if "\0" not in workflow_id]
-    if request.version is not None:
-        documents = _history.newest_of_each(_run(session, _LOAD_VERSIONS, (request.version, array)))
-    elif request.as_of is not None:
-        documents = _history.newest_of_each(_run(session, _LOAD_MANY_AS_OF, (array, request.as_of)))
-    else:
-        documents = [StoredDocument(*row) for row in _run(session, _LOAD_HEADS, (array,))]
+    ids = [workflow_id for workflow_id in request.workflow_ids if "\0" not in workflow_id]
+    documents = _load(session, ids, request) if ids else []
     found = {document.workflow_id: document for document in documents}
-    return [found[workflow_id] for workflow_id in ids if workflow_id in found]
+    missing = [workflow_id for workflow_id in ids if workflow_id not in found]
+    if missing:
+        check_histories(session, missing)
+    return [found[workflow_id] for workflow_id in request.workflow_ids if workflow_id in found]
 
 
-def _load_one(session: Session, workflow_id: str, request: LoadRequest) -> list[StoredDocument]:
-    if "\0" in workflow_id:
-        return []
+def _load(session: Session, ids: list[str], request: LoadRequest) -> list[StoredDocument]:
+    is_one = len(ids) == 1
     if request.version is not None:
-        return _history.newest_of_each(_run(session, _LOAD_VERSION, (workflow_id, request.version)))
+        values = (ids[0], request.version) if is_one else (request.version, ids)
+        return _standing(_run(session, _LOAD_VERSION if is_one else _LOAD_VERSIONS, values))
     if request.as_of is not None:
-        return _history.newest_of_each(_run(session, _LOAD_AS_OF, (workflow_id, request.as_of)))
-    return [StoredDocument(*row) for row in _run(session, _LOAD_HEAD, (workflow_id,))]
+        sql = _LOAD_AS_OF if is_one else _LOAD_MANY_AS_OF
+        return _standing(_run(session, sql, (ids[0] if is_one else ids, request.as_of)))
+    rows = _run(session, _LOAD_HEAD, ids) if is_one else _run(session, _LOAD_HEADS, (ids,))
+    return [of_head(lambda row: StoredDocument(*row), row) for row in rows]
+
+
+def _standing(rows: list[tuple[Any, ...]]) -> list[StoredDocument]:
+    for row in rows:
+        check_standing(row[0], *row[-2:])
+    return _history.newest_of_each(rows)
 
 
 def version(session: Session, request: VersionRequest) -> Selection:
     """Read the history of a workflow, or of a story in the order of its index."""
     condition, order, parameters = _history_of(request.of)
+    if isinstance(request.of, str) and (request.want is Want.COUNT or request.limit == 0):
+        check_histories(session, (request.of,))
     if request.want is Want.COUNT:
         sql = f"SELECT count(*) FROM our.workflow_context_versions WHERE {condition}"
         return Selection(count=_run(session, sql, parameters)[0][0])
     direction = " DESC" if request.newest_first else ""
     sql = f"""
-        SELECT {_columns(request.want, _HEADER, _DOCUMENT)} FROM our.workflow_context_versions WHERE {condition}
+        SELECT {_columns(request.want, _HEADER, _DOCUMENT)}, {_STANDING}
+        FROM our.workflow_context_versions AS stored WHERE {condition}
         ORDER BY {", ".join(column + direction for column in order)} LIMIT %s OFFSET %s"""
 
     def fetch(limit: int | None, offset: int) -> list[tuple[Any, ...]]:
         return _run(session, sql, (*parameters, limit, offset))
 
     if request.want is Want.HEADERS:
-        return _page(session, request, fetch, _header)
-    place = 0 if request.want is Want.DOCUMENTS else _HEADER_WIDTH
-    return _page(session, request, partial(_documents, session, fetch, place), partial(_decoded, place))
+        found = _page(session, request, fetch, partial(of_version, _header))
+    else:
+        place = 0 if request.want is Want.DOCUMENTS else _HEADER_WIDTH
+        read = partial(of_version, partial(_decoded, place))
+        found = _page(session, request, partial(_documents, session, fetch, place), read)
+    if isinstance(request.of, str):
+        _check_history(session, request.of, found)
+    return found
+
+
+def _check_history(session: Session, workflow_id: str, found: Selection) -> None:
+    """Raise what the rows of a workflow tell of its history as a whole; without rows, look for its head."""
+    for row in found.damaged:
+        if isinstance(row.error, DamagedHistoryError):
+            raise row.error
+    if not found.count and not found.damaged:
+        check_histories(session, (workflow_id,))
 
 
 _Item: TypeAlias = tuple[VersionHeader | None, StoredDocument | None]
@@ -147,10 +183,10 @@ def _documents(session: Session, fetch: _Fetch, place: int, limit: int | None, o
     """
     for _ in range(1 + _FURTHER_ATTEMPTS):
         rows = fetch(limit, offset)
-        documents = _history.decoded(session, [row[place:] for row in rows])
+        documents = _history.decoded(session, [row[place:-2] for row in rows])
         if not any(isinstance(document, CorruptDocumentError) for document in documents):
             break
-    return [(*row[:place], document) for row, document in zip(rows, documents, strict=True)]
+    return [(*row[:place], document, *row[-2:]) for row, document in zip(rows, documents, strict=True)]
 
 
 def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:
@@ -167,7 +203,10 @@ def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:
 def query(session: Session, request: QueryRequest) -> Selection:
     """Find heads: SQL decides what columns can tell, the evaluator what only documents can."""
     if request.want is Want.TOMBSTONES:
-        left = collected(outcomes(_run(session, _TOMBSTONES, ()), _tombstone), None, 0)
+        with session.one_view():
+            left = collected(outcomes(_run(session, _TOMBSTONES, ()), _tombstone), None, 0)
+            for workflow_id, newest in _run(session, ORPHANS, ()):
+                left.add(history_problem(workflow_id, None, newest))
         return Selection(tombstones=tuple(left.items), damaged=left.damaged)
     sql, parameters, residual = statement(request)
     if not residual and request.want is Want.COUNT:
@@ -177,7 +216,9 @@ def query(session: Session, request: QueryRequest) -> Selection:
         read = _header if request.want is Want.HEADERS else partial(_stored, place)
         own = tuple(parameters)[:-2]  # what follows is the page's
 
-        return _page(session, request, lambda limit, offset: _run(session, sql, (*own, limit, offset)), read)
+        return _page(
+            session, request, lambda limit, offset: _run(session, sql, (*own, limit, offset)), partial(of_head, read)
+        )
     with closing(session.candidates(sql, parameters)) as rows_at_once:
         candidates = outcomes(rows_at_once, partial(_candidate, residual))
         if request.want is Want.COUNT:
@@ -194,7 +235,8 @@ def query(session: Session, request: QueryRequest) -> Selection:
 
 def _candidate(residual: Sequence[Condition], row: Sequence[Any]) -> tuple[VersionHeader, StoredDocument] | None:
     """Read a row of a query that the evaluator decides; None where it does not meet the conditions."""
-    found = header(row[:_HEADER_WIDTH]), StoredDocument(*row[_HEADER_WIDTH:])
+    check_standing(row[0], row[1], row[-1])
+    found = header(row[:_HEADER_WIDTH]), StoredDocument(*row[_HEADER_WIDTH:-1])
     return found if matches(residual, *found) else None
 
 
@@ -213,14 +255,14 @@ def statement(request: QueryRequest) -> tuple[str, Parameters, Sequence[Conditio
     chosen = where(request)
     order = order_by(request.order)
     if chosen.residual:
-        columns = f"{_HEAD_HEADER}, {_HEAD_DOCUMENT}"
+        columns = f"{_HEAD_HEADER}, {_HEAD_DOCUMENT}, {NEWEST_OF_HEAD}"
         sql = f"SELECT {columns} FROM {_HEADS} {_LINEAGE} WHERE {chosen.sql} ORDER BY {order}"
         return sql, chosen.parameters, chosen.residual
     if request.want is Want.COUNT:
         return f"SELECT count(*) FROM {_HEADS} WHERE {chosen.sql}", chosen.parameters, ()
     # First the page, then what is read of it: where the rows are sorted, only those of the page are to be unpacked.
     page = f"(SELECT * FROM {_HEADS} WHERE {chosen.sql} ORDER BY {order} LIMIT %s OFFSET %s) AS {HEAD}"
-    columns = _columns(request.want, _HEAD_HEADER, _HEAD_DOCUMENT)
+    columns = f"{_columns(request.want, _HEAD_HEADER, _HEAD_DOCUMENT)}, {NEWEST_OF_HEAD}"
     lineage = "" if request.want is Want.DOCUMENTS else _LINEAGE
     sql = f"SELECT {columns} FROM {page} {lineage} ORDER BY {order}"
     return sql, (*chosen.parameters, request.limit, request.offset), ()

@@ -68,6 +68,7 @@ class Session:
         raw: psycopg's connection.
         has_sent_commit: Whether the work that the session does now may have been committed.
         permit: What its pool wants back when it is not in use any more.
+        is_careful: Whether an attempt of the same call failed before this one.
         is_stepwise: Whether statements are sent one by one. Where a session ends in the middle of a pipeline, psycopg does
             not tell with which code, so that a second attempt goes step by step.
         deadline: When the call that uses it gives up waiting for the server.
@@ -81,6 +82,7 @@ class Session:
         "deadline",
         "has_sent_commit",
         "idle_since",
+        "is_careful",
         "is_stepwise",
         "permit",
         "raw",
@@ -92,7 +94,7 @@ class Session:
         self.deadline = Deadline(call_timeout_s)
         _deadline.bind(raw, self.deadline)
         self.has_sent_commit = False
-        self._is_spoilt = self.is_stepwise = False
+        self._is_spoilt = self.is_stepwise = self.is_careful = False
         self.idle_since = 0.0
         self.permit: Any = None
         self.was_autocommit = raw.autocommit

@@ -7,12 +7,14 @@ committed before it, and locked rows as they are now.
 
 import functools
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, cast
 
 import attrs
 
 from context_core.columns import RECORD_COLUMNS
-from context_core.records import Clock, Operation, Outcome, RestoreRequest, SavedVersion, SaveRequest
+from context_core.records import Clock, DeleteRequest, Operation, Outcome, RestoreRequest, SavedVersion, SaveRequest
+from context_core_postgres._damage import STANDINGS, history_problem
 from context_core_postgres._ledger import KnownKey, Ledger, Standing, check_size, version_values
 from context_core_postgres._packing import ITSELF, Packer, alone
 from context_core_postgres._rows import known_time, read_time, utc, utc_of
@@ -24,6 +26,9 @@ BEGIN: Final = "BEGIN ISOLATION LEVEL READ COMMITTED"
 COMMIT: Final = "COMMIT"
 ALLOW_CHANGING: Final = "SELECT set_config('context_core.changing', 'on', true)"
 """Lets this transaction delete versions, and pack them anew, which a trigger forbids to all others."""
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+"""When a workflow without a head was made, of which only its deletion is left to do."""
 
 # In the order of the ids, so that two batches that want the same workflows wait for each other in turn (CO07).
 _LOCK: Final = f"""
@@ -195,7 +200,8 @@ class Writer:
         It takes another one where the version that it leans on is not at hand.
         """
         check_size(request.record, self.limit_bytes)
-        saved = self._save_at_once(session, request)
+        # A second attempt looks before it writes: the first may have met a state that no driver makes.
+        saved = None if session.is_careful else self._save_at_once(session, request)
         if saved is None:
             self.packer.forget(request.record.workflow_id)
             (outcome,) = self.apply(session, [request])
@@ -263,6 +269,7 @@ def _look(session: Session, ids: list[str], operations: Sequence[Operation]) -> 
         # Statements of their own, to see what was committed while the locks were waited for.
         tombstones = session.execute(_TOMBSTONES, (ids,))
         known = session.execute(_KEYS, ([of for of, _ in keys], [key for _, key in keys])) if keys else None
+        histories = session.execute(STANDINGS, (ids,))
     standings = {workflow_id: Standing(workflow_id) for workflow_id in ids}
     for workflow_id, version, deleted_at in tombstones:
         standings[workflow_id] = Standing(workflow_id, version, deleted_at and utc(deleted_at), last_buried=version)
@@ -270,6 +277,14 @@ def _look(session: Session, ids: list[str], operations: Sequence[Operation]) -> 
         began = utc_of(workflow_id, version, created_at)
         last = saved_at and utc(saved_at)  # a save begins afresh from one that is no time
         standings[workflow_id] = Standing(workflow_id, version, last, began, oldest, had_head=True)
+    deleted = {operation.workflow_id for operation in operations if isinstance(operation, DeleteRequest)}
+    for workflow_id, head, newest in histories.fetchall():
+        if head != newest and workflow_id not in deleted:
+            raise history_problem(workflow_id, head, newest)
+        if head is None and newest is not None:  # a delete is to be finished
+            standings[workflow_id] = Standing(workflow_id, newest, created_at=_LONG_AGO, is_orphan=True)
+        elif newest is not None and newest > head:
+            standings[workflow_id].version = newest
     for workflow_id, key, version, saved_at, content_hash in known or ():
         standings[workflow_id].keys[key] = KnownKey(version, utc_of(workflow_id, version, saved_at), content_hash)
     return standings

@@ -4,7 +4,13 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from context_core import ContextPersistence, CorruptDocumentError
+from context_core import (
+    ContextPersistence,
+    CorruptDocumentError,
+    DamagedHistoryError,
+    Save,
+    VersionConflictError,
+)
 from context_core.records import QueryRequest, Want
 from context_core_conformance.samples import a_context
 
@@ -109,3 +115,85 @@ def test_damaged_keyframe_hides_no_other_version(store, outside):
     assert store.load_context("order-7").epic_num == 19
     assert store.save_context(a_context("order-7")) == 20
     assert len(store.get_context_versions(1, 2, damaged="skip")) >= 2
+
+
+DAMAGES = {
+    "no head": ("workflow_context", "DELETE FROM {} WHERE workflow_id = 'order-7'"),
+    "no history": ("workflow_context_versions", "DELETE FROM {} WHERE workflow_id = 'order-7'"),
+    "head behind": ("workflow_context", "UPDATE {} SET version = 2 WHERE workflow_id = 'order-7'"),
+    "head ahead": ("workflow_context_versions", "DELETE FROM {} WHERE workflow_id = 'order-7' AND version = 3"),
+}
+VERBS = {
+    "load": lambda store: store.load_context("order-7"),
+    "load version": lambda store: store.load_context("order-7", version=2),
+    "as of": lambda store: store.load_context("order-7", as_of=store.load_context("z").created_at),
+    "load many": lambda store: store.load_contexts(["a", "order-7"]),
+    "by version": lambda store: store.get_context_by_version("order-7", 1),
+    "exists": lambda store: store.context_exists("order-7"),
+    "history": lambda store: store.history("order-7"),
+    "diff": lambda store: store.diff("order-7", 1, 2),
+    "save": lambda store: store.save_context(a_context("order-7")),
+    "conditional save": lambda store: store.save_context(a_context("order-7"), expected_version=3),
+    "create": lambda store: store.save_context(a_context("order-7"), expected_version=0),
+    "update": lambda store: store.update_context(a_context("order-7")),
+    "batch": lambda store: store.batch([Save(a_context("new")), Save(a_context("order-7"))]),
+    "rollback": lambda store: store.rollback("order-7", 1),
+    "fork": lambda store: store.fork("order-7", "other"),
+    "fork onto": lambda store: store.fork("a", "order-7"),
+    "story": lambda store: store.get_context_versions(1, 2),
+}
+
+AT_ONCE = {"save", "conditional save", "update"}
+"""What one statement does without a look at the history, so that a head without its version is not noticed."""
+
+each_damage = pytest.mark.parametrize("damage", DAMAGES)
+
+
+@pytest.mark.promise("CR07")
+@pytest.mark.parametrize(
+    ("damage", "verb"),
+    [
+        (damage, verb)
+        for damage in DAMAGES
+        for verb in VERBS
+        if (damage, verb) != ("no history", "story")
+        and not (damage in ("no history", "head ahead") and verb in AT_ONCE)
+    ],
+)
+def test_every_verb_agrees_on_a_damaged_history(store, outside, damage, verb):
+    """One typed error, which names the workflow and repair; nothing loops, and nothing is written."""
+    outside(*DAMAGES[damage])
+    with pytest.raises(DamagedHistoryError, match=r"'order-7'.*store\.repair\(\) mends it"):
+        VERBS[verb](store)
+    assert not store.context_exists("new")
+    assert {context.workflow_id for context in store.search_contexts(damaged="skip")} == {"a", "z"}
+
+
+@pytest.mark.promise("CR07", "DE01")
+@each_damage
+def test_delete_is_finished(store, outside, damage):
+    """Nothing is left of the workflow but a tombstone, and numbers go on."""
+    outside(*DAMAGES[damage])
+    with pytest.raises(VersionConflictError):
+        store.delete_context("order-7", expected_version=1)
+    assert store.delete_context("order-7", expected_version=3) is True
+    assert store.delete_context("order-7") is False
+    assert named(store) == []
+    assert store.save_context(a_context("order-7")) == 4
+
+
+@pytest.mark.promise("CR07")
+@each_damage
+def test_repair_does_what_its_dry_run_names(store, outside, damage):
+    """After it verify finds nothing, the workflow loads, and saves go on with the next number."""
+    outside(*DAMAGES[damage])
+    before = store.verify()
+    assert before.damages
+    steps = store.repair(dry_run=True).steps
+    assert [(step.workflow_id, step.version) for step in steps] == [("order-7", 3)]
+    assert store.verify() == before
+    assert store.repair().steps == steps
+    assert store.repair().steps == ()
+    assert named(store) == []
+    assert store.load_context("order-7").epic_num == 3
+    assert store.save_context(a_context("order-7")) == 4
