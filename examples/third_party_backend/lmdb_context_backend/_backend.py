@@ -1,15 +1,17 @@
 """`LmdbBackend`: a store, or the snapshot of one."""
 
+import functools
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, ParamSpec, Self, TypeVar
 
 import attrs
 
 from context_core import BackendDescription, BackendURL, Capability, ContextBackend, VersionHeader, errors, records
+from context_core.forking import follow_forks, outside_forks
 from context_core.model import utc_now
 from context_core.query import evaluate
 from context_core.records import Selection, StoredDocument, Want
@@ -20,6 +22,19 @@ from lmdb_context_backend._rows import Txn, Workflow
 
 MAP_SIZE_BYTES: Final = 64 * 2**30
 """What a store may grow to. It takes addresses, not memory nor disk: LMDB's file is as large as what it holds."""
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _outside_forks(verb: Callable[P, T]) -> Callable[P, T]:
+    """Let no other thread fork in the middle of a verb."""
+
+    @functools.wraps(verb)
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
+        return outside_forks(verb, *args, **kwargs)
+
+    return call
 
 
 class LmdbBackend(ContextBackend):
@@ -51,6 +66,7 @@ class LmdbBackend(ContextBackend):
         self._held = ExitStack()
         self._view = None if view is None else self._held.enter_context(view)
         self._view_lock = threading.Lock()  # LMDB lets threads use one transaction by turns
+        follow_forks(self)
         if view is None:
             try:
                 self._folder.mkdir(exist_ok=True)
@@ -78,6 +94,7 @@ class LmdbBackend(ContextBackend):
         assert isinstance(saved, records.SavedVersion)
         return saved
 
+    @_outside_forks
     def batch(self, request: records.BatchRequest) -> list[records.Outcome]:
         """Do all of it in one transaction, which has the write lock before it reads."""
         self._check_open()
@@ -86,12 +103,14 @@ class LmdbBackend(ContextBackend):
         with transaction(self._folder, self._map_size_bytes, write=True) as txn:
             return [_write.apply(txn, operation, self._clock, self.limits) for operation in request.operations]
 
+    @_outside_forks
     def load(self, request: records.LoadRequest) -> list[StoredDocument]:
         """Look each id up."""
         with self._reading() as txn:
             found = (_find(txn, workflow_id, request) for workflow_id in request.workflow_ids)
             return [document for document in found if document is not None]
 
+    @_outside_forks
     def version(self, request: records.VersionRequest) -> Selection:
         """List one history, or look at every header for a story: there is no index."""
         with self._reading() as txn:
@@ -102,6 +121,7 @@ class LmdbBackend(ContextBackend):
                 headers.reverse()
             return _selected(txn, request.want, headers[request.offset :][: request.limit])
 
+    @_outside_forks
     def query(self, request: records.QueryRequest) -> Selection:
         """Let `evaluate` look at every head; documents are read where a condition looks inside, and of what it finds."""
         with self._reading() as txn:
@@ -115,6 +135,7 @@ class LmdbBackend(ContextBackend):
                 return evaluate(request, heads)
             return _selected(txn, request.want, evaluate(attrs.evolve(request, want=Want.HEADERS), heads).headers)
 
+    @_outside_forks
     def snapshot(self) -> ContextBackend:
         """Hold one reading transaction open. LMDB keeps all pages that it sees until it is closed."""
         if self._view is not None:
@@ -133,12 +154,20 @@ class LmdbBackend(ContextBackend):
             schema_version=_rows.FORMAT,
         )
 
+    @_outside_forks
     def close(self) -> None:
         """Refuse from now on; transactions under way end well."""
         with self._view_lock:
             self._is_closed = True
             if self._pid == os.getpid():  # else it is for the parent to close
                 self._held.close()
+
+    def before_fork(self) -> None:
+        """Nothing is to be done: `_connection` closes the environments."""
+
+    def after_fork_in_child(self) -> None:
+        """Start with a fresh lock: another thread may have held this one."""
+        self._view_lock = threading.Lock()
 
     def _check_open(self) -> None:
         if self._is_closed:

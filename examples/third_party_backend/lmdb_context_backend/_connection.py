@@ -1,12 +1,12 @@
 """Transactions on the environment of a folder, which is open only as long as one of them needs it.
 
-LMDB forbids to open an environment twice in a process, so the threads share it, and to carry it across a fork, so a
-fork waits until none is open: parent and child then open their own (CO08). To open one takes a tenth of a millisecond.
+LMDB forbids to open an environment twice in a process, so the threads share it, and to carry it across a fork. So a
+fork waits for the calls of other threads (`context_core.forking`), and none is open then but under a snapshot: parent
+and child open their own (CO08). To open one takes a tenth of a millisecond.
 """
 
 import os
 import threading
-import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,17 +17,12 @@ import attrs
 import lmdb
 
 from context_core import errors
+from context_core.forking import follow_forks
 from lmdb_context_backend._errors import translating
 from lmdb_context_backend._rows import Txn, check_format
 
-FORK_PATIENCE_S: Final = 10.0
-"""How long a fork waits. What is open after it, as under a snapshot, the child cannot open, and is told so."""
-
-FORK_PAUSE_S: Final = 0.001
-
 # Plain locks: `with` takes and frees them in one step, where a Condition may be interrupted half-way, and stay taken.
-_gate: Final = threading.Lock()  # held by a fork, so that no transaction begins
-_changing: Final = threading.Lock()  # guards what follows
+_changing = threading.Lock()  # guards what follows
 _open: dict[Path, "_Open"] = {}
 
 
@@ -56,7 +51,7 @@ class _Open:
 def transaction(folder: Path, map_size_bytes: int, *, write: bool = False) -> Iterator[Txn]:
     """Give a transaction, committed if the block ends well and undone if it raises (CO10)."""
     use = _Use()
-    with _gate, _changing:
+    with _changing:
         if folder not in _open:
             _share(folder, map_size_bytes)
         shared = _open[folder]
@@ -101,28 +96,22 @@ def _share(folder: Path, map_size_bytes: int) -> None:
             raise
 
 
-def _before_fork() -> None:
-    _gate.acquire()
-    deadline = time.monotonic() + FORK_PATIENCE_S
-    while any(shared.is_used() for shared in _open.values()) and time.monotonic() < deadline:
-        time.sleep(FORK_PAUSE_S)
-    _changing.acquire()
-    for folder in [folder for folder, shared in _open.items() if not shared.is_used()]:
-        _open.pop(folder).environment.close()
+class _Forks:
+    """What is done with open environments when the process forks."""
 
+    def before_fork(self) -> None:
+        """Close what no transaction uses. What is open after it, as under a snapshot, the child cannot open."""
+        for folder in [folder for folder, shared in list(_open.items()) if not shared.is_used()]:
+            _open.pop(folder).environment.close()
 
-def _after_fork() -> None:
-    _changing.release()
-    _gate.release()
-
-
-def _after_fork_in_child() -> None:
-    global _open  # noqa: PLW0603  # to close what is in it would take it from the parent
-    _inherited.append(_open)
-    _open = {}
-    _after_fork()
+    def after_fork_in_child(self) -> None:
+        """Leave what is open to the parent: to close it here would take it from there."""
+        global _open, _changing  # noqa: PLW0603  # what is inherited may be locked for ever
+        _inherited.append(_open)
+        _open = {}
+        _changing = threading.Lock()
 
 
 _inherited: Final[list[dict[Path, _Open]]] = []
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
+_forks: Final = _Forks()
+follow_forks(_forks)

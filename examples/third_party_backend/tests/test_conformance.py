@@ -22,6 +22,10 @@ class TestLmdb(BackendContract):
         """A map that is full after a few megabytes."""
         return f"lmdb:///{tmp_path}/small?map_size_bytes=8000000"
 
+    def syncs_itself(self) -> bool:
+        """LMDB syncs the file before a commit returns."""
+        return True
+
     @contextmanager
     def taken_away(self, url: str) -> Iterator[None]:
         """The folder lies elsewhere for a while."""
