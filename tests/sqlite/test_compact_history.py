@@ -122,7 +122,7 @@ def test_a_damaged_header_harms_no_other_version(path):
         fill(store, 6)
         run(path, "DROP TRIGGER workflow_context_versions_no_update")
         run(path, "UPDATE workflow_context_versions SET tags = 'not JSON' WHERE version = 1")
-        assert {damage.version for damage in store.verify().damages} == {1}
+        assert {damage.version for damage in store.verify().damages if damage.workflow_id} == {1}
         assert steps_of(store, range(1, 7)) == list(range(1, 7))
 
 
