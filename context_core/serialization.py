@@ -181,7 +181,7 @@ class ContextSerializer(Generic[C]):
         if document.startswith(_NUMBERED):
             return document
         try:
-            fields = decode(document)
+            fields = decode_document(document)
             if SCHEMA_KEY in fields:
                 return document
             return encode(self._add_time_zones(fields))

@@ -12,6 +12,7 @@ from typing import Any, Final
 import attrs
 import orjson
 
+from context_core._converter import is_read_inexactly
 from context_core.errors import ConfigurationError
 from context_core.records import Origin, Tombstone, VersionHeader
 
@@ -62,7 +63,7 @@ def read_lines(lines: Iterable[bytes]) -> Iterator[ExportedVersion | Tombstone]:
 def normal_form(document: bytes) -> bytes:
     """The bytes that a document has after a journey: those that orjson writes, or its own where it is no JSON for us."""
     try:
-        return orjson.dumps(orjson.loads(document))
+        return document if is_read_inexactly(document) else orjson.dumps(orjson.loads(document))
     except (ValueError, TypeError):  # TypeError: nested deeper than is written
         return document
 
@@ -71,10 +72,17 @@ def _version_fields(item: ExportedVersion) -> dict[str, Any]:
     fields = attrs.asdict(item.header)
     fields["workflow_created_at"] = item.workflow_created_at
     try:
-        fields["document"] = orjson.Fragment(orjson.dumps(orjson.loads(item.document)))
+        is_exact = not is_read_inexactly(item.document)
+        fields["document" if is_exact else "document_base64"] = (
+            orjson.Fragment(orjson.dumps(orjson.loads(item.document))) if is_exact else _base64(item.document)
+        )
     except (ValueError, TypeError):
-        fields["document_base64"] = base64.b64encode(item.document).decode()
+        fields["document_base64"] = _base64(item.document)
     return fields
+
+
+def _base64(document: bytes) -> str:
+    return base64.b64encode(document).decode()
 
 
 def _tombstone_fields(item: Tombstone) -> dict[str, Any]:

@@ -77,3 +77,14 @@ def test_a_document_that_is_nested_without_end_is_damaged():
     backend.save(SaveRequest(record=attrs.evolve(record, document=b'{"a":' + b"[" * 100_000)))
     with ContextPersistence(backend) as store, pytest.raises(CorruptDocumentError):
         store.load_context("w")
+
+
+@pytest.mark.promise("MO01", "RT01")
+@pytest.mark.parametrize("name", WRITTEN)
+def test_such_a_document_travels_as_it_is_read(tmp_path, name):
+    """An export rounds nothing, and its import reads as the original does."""
+    store = a_store({"metadata": {"value": WRITTEN[name][0]}})
+    store.export(tmp_path / "export")
+    with ContextPersistence("memory://") as target:
+        target.import_(tmp_path / "export")
+        assert target.load_context("w").metadata == store.load_context("w").metadata == {"value": WRITTEN[name][1]}
