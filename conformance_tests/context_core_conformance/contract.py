@@ -11,7 +11,7 @@ import pytest
 from context_core import ContextPersistence
 from context_core_conformance.doors import SideDoors
 from context_core_conformance.laws.batch import BatchLaws
-from context_core_conformance.laws.bounds import BoundLaws
+from context_core_conformance.laws.bounds import BoundLaws, EarlierItemLaws, RefusalOrderLaws
 from context_core_conformance.laws.capability import CapabilityLaws
 from context_core_conformance.laws.cas import CasLaws
 from context_core_conformance.laws.concurrency import ConcurrencyLaws
@@ -66,6 +66,9 @@ class BackendContract(
     IdempotencyContentLaws,
     DeleteLaws,
     BatchLaws,
+    BoundLaws,
+    RefusalOrderLaws,
+    EarlierItemLaws,
     QueryLaws,
     QueryEqualityLaws,
     QueryGeneratedLaws,
@@ -95,7 +98,6 @@ class BackendContract(
     MoveLaws,
     StorageLaws,
     WaitingLaws,
-    BoundLaws,
     SyncLaws,
     MigrationLaws,
     HookLaws,

@@ -5,6 +5,7 @@ A fault is a driver of a few lines. Its docstring says what is wrong, `breaks` w
 
 from faulty_drivers import (
     in_batches,
+    in_bounds,
     in_calls,
     in_damage,
     in_deletes,
