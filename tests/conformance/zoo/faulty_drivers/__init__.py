@@ -40,6 +40,7 @@ WINGS = (
         in_lives,
         in_times,
         in_moves,
+        in_bounds,
         in_calls,
         in_many,
         in_the_core,
