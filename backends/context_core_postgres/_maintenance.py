@@ -9,6 +9,7 @@ from typing import Any, Final
 from context_core.columns import RECORD_COLUMNS, VERSION_COLUMNS
 from context_core.history_codec import BLOCK, PackedVersion, Unpacker
 from context_core.maintenance import Examination, PrunedRange, PruneRequest, VerifyReport
+from context_core_postgres import _schema
 from context_core_postgres._rows import header, known_time, read_columns, read_time
 from context_core_postgres._session import Session
 
@@ -65,6 +66,8 @@ _HEAD_TIMES: Final = f"SELECT workflow_id, version FROM our.workflow_context WHE
 def verify(session: Session, _: None) -> VerifyReport:
     """Check each row by itself, then how rows stand to each other."""
     found = Examination()
+    for name in _schema.missing(session):
+        found.storage(f"{name} is missing, an index or a trigger: store.repair() restores it")
     for workflow_id, version in session.execute(_HEADS_ADRIFT).fetchall():
         found.adrift(workflow_id, version)
     block = _Block()

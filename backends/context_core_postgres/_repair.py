@@ -5,7 +5,7 @@ from typing import Any, Final
 from context_core.columns import RECORD_COLUMNS
 from context_core.errors import CorruptDocumentError
 from context_core.maintenance import RepairStep
-from context_core_postgres import _history
+from context_core_postgres import _history, _schema
 from context_core_postgres._damage import NEWEST_OF_HEAD, ORPHANS
 from context_core_postgres._session import Session
 from context_core_postgres._write import BEGIN, COMMIT
@@ -45,7 +45,8 @@ _LOCK: Final = "SELECT version FROM our.workflow_context WHERE workflow_id = %s 
 
 def plan(session: Session, _: None) -> list[RepairStep]:
     """Name what a repair does, in an order in which it can be done."""
-    steps = [_rebuilding(*orphan) for orphan in session.execute(ORPHANS).fetchall()]
+    steps = [RepairStep(workflow_id=None, version=None, action=f"restore {name}") for name in _schema.missing(session)]
+    steps += [_rebuilding(*orphan) for orphan in session.execute(ORPHANS).fetchall()]
     for workflow_id, version, newest in session.execute(_ADRIFT).fetchall():
         if newest is not None and newest > version:
             steps.append(_rebuilding(workflow_id, newest))
@@ -65,7 +66,9 @@ def mend(session: Session, step: RepairStep) -> None:
     """Do one step, in a transaction. What others have mended or deleted meanwhile is left as it is."""
     session.execute(BEGIN)
     session.execute(_LOCK, (step.workflow_id,))
-    if step.action.startswith("rebuild"):
+    if step.workflow_id is None:
+        _schema.restore(session, step.action.removeprefix("restore "))
+    elif step.action.startswith("rebuild"):
         _rebuild(session, step.workflow_id)
     else:
         session.execute(_APPEND, (step.workflow_id,))

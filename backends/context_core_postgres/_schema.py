@@ -1,6 +1,8 @@
 """The tables: which of them are ours, and how an older schema becomes a newer one."""
 
 import functools
+import logging
+import re
 from enum import Enum
 from importlib.resources import files
 from typing import Final
@@ -17,6 +19,8 @@ from context_core.errors import (
 )
 from context_core.records import Clock
 from context_core_postgres._session import Session
+
+_logger: Final = logging.getLogger("context_core_postgres")
 
 SCHEMA_COLUMNS: Final = {"version", "name", "applied_at"}
 
@@ -35,6 +39,21 @@ _INVENTORY: Final = """
     ), ARRAY(
         SELECT relname::text FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
         WHERE nspname = %(schema)s AND relname ~ '^(workflow_context(_.*)?|context_core_schema)$' ORDER BY 1)"""
+_OBJECT: Final = re.compile(r"^(CREATE (?:UNIQUE INDEX|INDEX|TRIGGER) (\w+)\s[^;]*);", re.MULTILINE)
+_PRESENT: Final = """
+    SELECT relname::text FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+    WHERE nspname = %(schema)s AND relkind IN ('i', 'I')
+    UNION ALL
+    SELECT tgname::text FROM pg_catalog.pg_trigger JOIN pg_catalog.pg_class AS relation ON relation.oid = tgrelid
+    JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+    WHERE nspname = %(schema)s AND NOT tgisinternal AND tgenabled <> 'D'
+    UNION ALL
+    SELECT NULL FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+    WHERE nspname = %(schema)s AND relkind = 'p' AND relname IN ('workflow_context', 'workflow_context_versions')"""
+_NO_TABLES: Final = """
+    SELECT relname::text FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+    WHERE nspname = %(schema)s AND relkind NOT IN ('r', 'p') AND relname IN (
+        'context_core_schema', 'workflow_context', 'workflow_context_versions', 'workflow_context_tombstones')"""
 _VERSION: Final = "SELECT coalesce(max(version), 0) FROM our.context_core_schema"
 _CREATE_SCHEMA_TABLE: Final = """
     CREATE TABLE our.context_core_schema (
@@ -81,6 +100,31 @@ class State(Enum):
     OURS = "ours"
 
 
+@functools.cache
+def _objects() -> dict[str, str]:
+    """The indexes and triggers of our tables, by name: the statement that makes each."""
+    script = "\n".join(step.script for step in migrations())
+    return {name: statement for statement, name in _OBJECT.findall(script)}
+
+
+def missing(session: Session) -> dict[str, str]:
+    """The indexes and triggers that were dropped, or switched off, since the tables were made; and what makes each."""
+    present = {name for (name,) in session.execute(_PRESENT, {"schema": session.schema}).fetchall()}
+    if None in present:  # partitioned tables have indexes of their owner's choice
+        return {}
+    return {name: statement for name, statement in _objects().items() if name not in present}
+
+
+def restore(session: Session, name: str) -> None:
+    """Make a missing index or trigger anew, inside a transaction; one that is only switched off is switched on."""
+    statement = missing(session).get(name)
+    if statement is None:  # another host was faster
+        return
+    if statement.startswith("CREATE TRIGGER"):
+        session.run_script(f"DROP TRIGGER IF EXISTS {name} ON our.workflow_context_versions")
+    session.run_script(statement)
+
+
 def default_schema(session: Session, location: str) -> str:
     """Return the schema that names without one mean, having looked that this server can hold our tables."""
     schema, encoding, version = session.execute(_ENVIRONMENT).fetchall()[0]
@@ -104,6 +148,12 @@ def inspect(session: Session, location: str) -> tuple[State, int]:
     schema = session.schema
     ((exists, columns, taken),) = session.execute(_INVENTORY, {"schema": schema}).fetchall()
     if set(columns) == SCHEMA_COLUMNS:
+        others = [name for (name,) in session.execute(_NO_TABLES, {"schema": schema}).fetchall()]
+        if others:
+            raise ForeignDatabaseError(
+                f"in schema {schema!r} of {location} {', '.join(others)} is no table, but a view or the like, which "
+                f"context-core did not make: put the table back in its place; nothing was changed"
+            )
         version = session.execute(_VERSION).fetchall()[0][0]
         if version > newest():
             raise NewerDatabaseError(location=location, found=version, known=newest())
@@ -126,6 +176,9 @@ def migrate(session: Session, location: str, clock: Clock) -> int:
     for step in migrations():
         if step.number > version:
             _apply(session, step, location, clock)
+    dropped = missing(session)
+    if dropped:
+        _logger.warning("%s is without %s: store.repair() restores them", location, ", ".join(dropped))
     return newest()
 
 

@@ -8,6 +8,7 @@ from context_core import (
     ContextPersistence,
     CorruptDocumentError,
     DamagedHistoryError,
+    ForeignDatabaseError,
     Save,
     VersionConflictError,
 )
@@ -197,3 +198,44 @@ def test_repair_does_what_its_dry_run_names(store, outside, damage):
     assert named(store) == []
     assert store.load_context("order-7").epic_num == 3
     assert store.save_context(a_context("order-7")) == 4
+
+
+@pytest.mark.promise("CR07")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP INDEX {}.workflow_context_by_feature",
+        "DROP INDEX {}.workflow_context_versions_by_key",
+        "DROP TRIGGER workflow_context_versions_no_change ON {}.workflow_context_versions",
+        "ALTER TABLE {}.workflow_context_versions DISABLE TRIGGER workflow_context_versions_no_change",
+    ],
+)
+def test_dropped_index_or_trigger_is_named_and_restored(  # noqa: PLR0917  # all but one are fixtures
+    postgres_server, schema, store, url, caplog, statement
+):
+    """The store opens, with a warning; verify names it, and repair makes it anew."""
+    postgres_server.sql(statement.format(f'"{schema}"'))
+    (damage,) = store.verify().damages
+    name = next(word for word in damage.problem.split() if word.startswith("workflow_context"))
+    assert name in statement
+    with ContextPersistence(url) as other:
+        assert name in caplog.text
+        assert other.load_context("a") is not None
+    (step,) = store.repair(dry_run=True).steps
+    assert name in step.action
+    assert len(store.verify().damages) == 1
+    assert store.repair().steps == (step,)
+    assert store.repair().steps == ()
+    assert named(store) == []
+    with pytest.raises(psycopg.errors.IntegrityError):
+        postgres_server.sql(f'DELETE FROM "{schema}".workflow_context_versions')
+
+
+@pytest.mark.parametrize("table", ["workflow_context", "workflow_context_versions", "workflow_context_tombstones"])
+def test_view_in_place_of_a_table_is_refused(postgres_server, schema, store, url, table):
+    """At open, before anything is read through it."""
+    store.close()
+    postgres_server.sql(f'ALTER TABLE "{schema}".{table} RENAME TO hidden')
+    postgres_server.sql(f'CREATE VIEW "{schema}".{table} AS SELECT * FROM "{schema}".hidden')
+    with pytest.raises(ForeignDatabaseError, match=table):
+        ContextPersistence(url)
