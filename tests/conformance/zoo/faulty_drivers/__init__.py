@@ -42,6 +42,7 @@ WINGS = (
         in_moves,
         in_bounds,
         in_calls,
+        in_bounds,
         in_many,
         in_the_core,
         in_waits,
