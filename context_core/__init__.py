@@ -44,7 +44,7 @@ from context_core.errors import (
     VersionNotFoundError,
 )
 from context_core.hookspecs import ContextBackend, hookimpl
-from context_core.maintenance import PruneResult, RepairResult, RepairStep, VerifyReport
+from context_core.maintenance import ExportResult, PruneResult, RepairResult, RepairStep, VerifyReport
 from context_core.model import PhaseTransition, Status, WorkflowContext
 from context_core.persistence import ContextPersistence
 from context_core.query import JsonPath
@@ -75,6 +75,7 @@ __all__ = [
     "DamagedHistoryError",
     "Delete",
     "DocumentCodec",
+    "ExportResult",
     "ForeignDatabaseError",
     "IdempotencyConflictError",
     "ImportResult",

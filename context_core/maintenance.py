@@ -100,6 +100,14 @@ class Damage:
 
 
 @attrs.frozen(kw_only=True)
+class ExportResult:
+    """What an export wrote: how many versions and tombstones, and what is *missing*, since it cannot be read."""
+
+    count: int
+    missing: Sequence[Damage] = ()
+
+
+@attrs.frozen(kw_only=True)
 class VerifyReport:
     """What a check of every stored row found."""
 

@@ -20,7 +20,7 @@ _new: Final = object.__new__
 _set: Final = object.__setattr__
 """Sets a field of a frozen object that nobody else holds yet."""
 _ONLY_STR: Final = frozenset({str})
-_SECONDS_OR_NONE: Final = frozenset({int, float, type(None)})
+SECONDS_OR_NONE: Final = frozenset({int, float, type(None)})
 
 
 class Status(StrEnum):
@@ -66,10 +66,14 @@ def _check_text(_: object, attribute: "attrs.Attribute[str]", value: object) -> 
     check_text(attribute.name, value)
 
 
-def _check_number(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+def check_positive(field: str, value: object) -> None:
+    """Refuse what is no int from 1 to 2**63 - 1."""
     if type(value) is not int or not 0 < value <= _MAX_INT:
-        problem = f"must be a positive 64-bit int, not {shown(value)}"
-        raise InvalidContextError(field=attribute.name, problem=problem)
+        raise InvalidContextError(field=field, problem=f"must be a positive 64-bit int, not {shown(value)}")
+
+
+def _check_number(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
+    check_positive(attribute.name, value)
 
 
 def _check_status(_: object, attribute: "attrs.Attribute[Status]", value: object) -> None:
@@ -79,7 +83,7 @@ def _check_status(_: object, attribute: "attrs.Attribute[Status]", value: object
 
 
 def _check_duration(_: object, attribute: "attrs.Attribute[Any]", value: object) -> None:
-    if type(value) not in _SECONDS_OR_NONE:
+    if type(value) not in SECONDS_OR_NONE:
         problem = f"must be seconds as a number, or None, not {type(value).__name__}"
         raise InvalidContextError(field=attribute.name, problem=problem)
 
@@ -293,7 +297,7 @@ def rebuild(fields: dict[str, Any], version: int) -> WorkflowContext | None:
     `from_dict`, untouched, so that there is one place that judges documents and words the errors.
     """
     try:
-        if len(fields) != _FIELD_COUNT or not _is_plain(fields):
+        if len(fields) != _FIELD_COUNT or not is_plain(fields):
             return None
         created_at, updated_at = _read_time(fields["created_at"]), _read_time(fields["updated_at"])
         history = []
@@ -309,7 +313,7 @@ def rebuild(fields: dict[str, Any], version: int) -> WorkflowContext | None:
                 or type(phase) is not str
                 or len(phase) > MAX_TEXT
                 or "\0" in phase
-                or type(duration) not in _SECONDS_OR_NONE
+                or type(duration) not in SECONDS_OR_NONE
             ):
                 return None
             left = _new(PhaseTransition)
@@ -331,7 +335,7 @@ def rebuild(fields: dict[str, Any], version: int) -> WorkflowContext | None:
     return context
 
 
-def _is_plain(fields: dict[str, Any]) -> bool:
+def is_plain(fields: dict[str, Any]) -> bool:
     """Tell whether every rule of the constructor holds for sure; False only sends the document there.
 
     That text is Unicode need not be asked: the parser refuses lone surrogates.

@@ -7,6 +7,7 @@ aware UTC datetimes. Requests arrive validated: a driver may trust their types a
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import attrs
@@ -96,6 +97,8 @@ class BackendDescription:
     capabilities: frozenset[Capability]
     limits: Limits = Limits()
     schema_version: int | None = None
+    path: Path | None = None
+    """The file that holds the store, where it is one: backups and exports get its owner, group and permissions."""
     naive_times: str = "UTC"
     """The zone, by name, in which the naive times of documents of schema 0 are read."""
 

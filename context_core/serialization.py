@@ -8,6 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 
 from context_core._converter import comes_back_as, decode, decode_document, document_fields, encode, typed_tree
+from context_core.alterations import check_unaltered
 from context_core.codecs import DocumentCodec
 from context_core.errors import (
     ConfigurationError,
@@ -83,8 +84,7 @@ class ContextSerializer(Generic[C]):
         if not isinstance(context, WorkflowContext):
             problem = f"must be a WorkflowContext, not {type(context).__name__}"
             raise InvalidContextError(field="context", problem=problem)
-        if not set(map(type, context.tags)) <= {str}:
-            raise InvalidContextError(field="tags", problem="must be a list of str")
+        check_unaltered(context)
         if context.unknown_fields:
             _check_unknown(context)
         document = encode({SCHEMA_KEY: SCHEMA, **context.to_dict()})

@@ -1,7 +1,8 @@
 """Histories as JSON Lines: one line a version, with all that is needed to write it again elsewhere.
 
 The first line tells the format. A version's line holds its header, the workflow's creation time and the document as
-JSON; what is no JSON travels as base64. A deleted workflow is a line with its last version and the time.
+JSON; what is no JSON travels as base64. A deleted workflow is a line with its last version and the time. The last line
+tells how many there are, and the SHA-256 of everything before it.
 """
 
 import base64
@@ -13,11 +14,15 @@ import attrs
 import orjson
 
 from context_core._converter import is_read_inexactly
-from context_core.errors import ConfigurationError
+from context_core.errors import ConfigurationError, shown
 from context_core.records import Origin, Tombstone, VersionHeader
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+WITHOUT_END: Final = 1
+"""The older format, whose exports have no last line that tells whether they are whole."""
+
 _FORMAT_KEY: Final = "context_core_export"
+_END_KEY: Final = "context_core_export_end"
 
 
 @attrs.frozen(kw_only=True)
@@ -31,33 +36,117 @@ class ExportedVersion:
 
 def write_lines(items: Iterable[ExportedVersion | Tombstone]) -> Iterator[bytes]:
     """Render an export, line by line."""
-    yield orjson.dumps({_FORMAT_KEY: FORMAT}) + b"\n"
+    seal = _Seal()
+    yield seal.added(orjson.dumps({_FORMAT_KEY: FORMAT}) + b"\n")
     for item in items:
-        yield orjson.dumps(_tombstone_fields(item) if isinstance(item, Tombstone) else _version_fields(item)) + b"\n"
+        fields = _tombstone_fields(item) if isinstance(item, Tombstone) else _version_fields(item)
+        yield seal.added(orjson.dumps(fields) + b"\n")
+    yield orjson.dumps({_END_KEY: seal.fields()}) + b"\n"
+
+
+def check_whole(lines: Iterable[bytes]) -> bool:
+    """Tell whether an export can be checked to be whole, and refuse one that can be and is not.
+
+    Raises:
+        ConfigurationError: Its end is missing, or something in it was changed.
+    """
+    seal, before = _Seal(), b""
+    for line in lines:
+        if before:
+            seal.added(before)
+        elif _is_without_end(line):
+            return False
+        before = line
+    _check_end(before, seal, seal.count + 2)
+    return True
 
 
 def read_lines(lines: Iterable[bytes]) -> Iterator[ExportedVersion | Tombstone]:
     """Parse an export, line by line.
 
     Raises:
-        ConfigurationError: It is no export, or of a newer format; the message names the line.
+        ConfigurationError: It is no export, is of a newer format, or is not whole; the message names the line.
     """
-    number = 0
+    seal, number, is_without_end, is_ended = _Seal(), 0, False, False
     for number, line in enumerate(lines, start=1):
+        if is_ended and not is_without_end:
+            raise ConfigurationError(f"line {number} stands behind the end of the export")
         try:
-            fields = orjson.loads(line)
-            if number > 1:
-                yield _tombstone(fields) if "deleted_at" in fields else _version(fields)
-            elif fields[_FORMAT_KEY] != FORMAT:
-                raise ConfigurationError(
-                    f"this export is of format {fields[_FORMAT_KEY]!r:.20}, this code reads {FORMAT}: upgrade context-core"
-                )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if number == 1:
+                is_without_end = _is_without_end(line)
+                is_ended = is_without_end
+            elif not is_without_end and line.startswith(_END_START):
+                _check_end(line, seal, number)
+                is_ended = True
+            else:
+                yield _item(line)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             if isinstance(error, ConfigurationError):
                 raise
             raise ConfigurationError(f"line {number} is not one of a context-core export") from error
+        seal.added(line)
     if number == 0:
         raise ConfigurationError("this export is empty: not even its first line is there")
+    if not is_ended:
+        raise _broken_off(number)
+
+
+class _Seal:
+    """What the last line of an export tells of those before it."""
+
+    def __init__(self) -> None:
+        import hashlib  # noqa: PLC0415  # it loads OpenSSL
+
+        self.count = -1
+        """How many items were added: the first line is none."""
+        self._digest = hashlib.sha256()
+
+    def added(self, line: bytes) -> bytes:
+        self.count += 1
+        self._digest.update(line)
+        return line
+
+    def fields(self) -> dict[str, Any]:
+        return {"count": self.count, "sha256": self._digest.hexdigest()}
+
+
+_END_START: Final = orjson.dumps({_END_KEY: 0})[:-2]
+
+
+def _is_without_end(first: bytes) -> bool:
+    try:
+        found = orjson.loads(first)[_FORMAT_KEY]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError("line 1 is not one of a context-core export") from error
+    if type(found) is not int or found not in (WITHOUT_END, FORMAT):
+        raise ConfigurationError(
+            f"this export is of format {shown(found, 20)}, this code reads {FORMAT}: upgrade context-core"
+        )
+    return found == WITHOUT_END
+
+
+def _check_end(line: bytes, seal: _Seal, number: int) -> None:
+    try:
+        told = orjson.loads(line)[_END_KEY] if line.startswith(_END_START) else None
+    except (ValueError, KeyError, TypeError):
+        told = None
+    if told is None:
+        raise _broken_off(number)
+    if told != seal.fields():
+        raise ConfigurationError("this export was changed after it was written: its last line tells another digest")
+
+
+def _broken_off(number: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"this export breaks off near line {number}: its last line is missing, as after a killed export; export again"
+    )
+
+
+def _item(line: bytes) -> ExportedVersion | Tombstone:
+    fields = orjson.loads(line)
+    if is_read_inexactly(line):
+        raise ValueError("a number beyond 64 bits")
+    return _tombstone(fields) if "deleted_at" in fields else _version(fields)
 
 
 def normal_form(document: bytes) -> bytes:

@@ -238,6 +238,7 @@ class SqliteBackend(ContextBackend):
             capabilities=_CAPABILITIES,
             limits=self.limits,
             schema_version=self._schema_version,
+            path=self._options.path,
             naive_times=self._naive_times,
         )
 

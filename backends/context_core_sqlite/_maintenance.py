@@ -128,6 +128,10 @@ def _verify_left_over(connection: sqlite3.Connection, found: Examination) -> Non
         found.damage(shown_text(workflow_id), None, "the guard of a deletion was left behind")
 
 
+_UNFINISHED: Final = "CREATE TABLE workflow_context (unfinished_backup)"
+"""What a copy holds until it is whole: a file that a killed backup leaves opens as a foreign database, not as a new one."""
+
+
 def back_up(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the database as it is at one moment, with SQLite's online backup: writers go on meanwhile."""
     try:
@@ -137,4 +141,5 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
             f"the backup {target} cannot be made: it must be a new file in an existing folder"
         ) from error
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
+        copy.execute(_UNFINISHED)
         connection.backup(copy)

@@ -12,7 +12,8 @@ from typing import Final
 import click
 from rich.console import Console
 
-from context_core import ConfigurationError
+from context_core import ConfigurationError, StorageError
+from context_core.files import whole_file
 from context_core_conformance.promises import PROMISES
 from context_core_conformance.report import html, json_format, junit
 from context_core_conformance.report.results import EXIT_CODES, Run
@@ -94,6 +95,9 @@ def conformance(  # noqa: PLR0913  # one a name of the command line
 def _write(file: Path, content: bytes) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
+        with whole_file(file, overwrite=True) as draft:
+            draft.write_bytes(content)
     except OSError as error:
         raise click.FileError(str(file), hint=error.strerror) from error
+    except (ConfigurationError, StorageError) as error:
+        raise click.FileError(str(file), hint=str(error)) from error

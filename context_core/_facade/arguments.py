@@ -1,9 +1,11 @@
 """Arguments are judged here, before any I/O (ER04)."""
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from os import PathLike
+from pathlib import Path
 from typing import Final, TypeVar
 
 from context_core.errors import ConfigurationError, InvalidQueryError, shown
@@ -158,3 +160,15 @@ def story(epic_num: int, story_num: int | None) -> Story:
     check_wanted("epic_num", epic_num)
     check_version("story_num", story_num)
     return Story(epic_num=epic_num, story_num=story_num)
+
+
+def check_path(name: str, value: str | PathLike[str]) -> Path:
+    """Return the path of a file; refuse what no file can be called."""
+    try:
+        path = Path(value)
+        is_fit = os.fspath(value) != "" and b"\0" not in os.fsencode(path)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{name} must be the path of a file, not {shown(value)}") from error
+    if not is_fit:
+        raise ConfigurationError(f"{name} must be the path of a file, not {shown(value)}")
+    return path

@@ -63,7 +63,7 @@ def exported(contexts, workflow_ids, tmp_path_factory, fresh_url):
                 clock.now = context.updated_at
                 store.save_context(context)
             store.delete_context(workflow_ids[0])  # tombstones travel too
-            assert store.export(folder / "export.jsonl") > len(workflow_ids)
+            assert store.export(folder / "export.jsonl").count > len(workflow_ids)
             found[driver] = folder / "export.jsonl", digests(store, workflow_ids)
     return found
 
@@ -82,6 +82,6 @@ def test_what_was_imported_is_exported_alike(exported, workflow_ids, fresh_url, 
     with ContextPersistence(fresh_url(target, tmp_path, "imported")) as store:
         count = store.import_(file).written
         assert digests(store, workflow_ids) == histories
-        assert store.export(tmp_path / "again.jsonl") == count
+        assert store.export(tmp_path / "again.jsonl").count == count
         assert (tmp_path / "again.jsonl").read_bytes() == file.read_bytes()
         assert store.import_(file) == ImportResult(written=0, present=count)

@@ -30,6 +30,7 @@ HEADER = VersionHeader(
 VERSION = ExportedVersion(header=HEADER, workflow_created_at=MOMENT, document=b'{"a":1.0}')
 TOMBSTONE = Tombstone(workflow_id="gone", last_version=4, deleted_at=MOMENT)
 FIRST = b'{"context_core_export":1}\n'
+NEWEST = b'{"context_core_export":2}\n'
 
 
 def line_of(**changes):
@@ -62,13 +63,15 @@ def line_of(**changes):
 def test_what_is_written_is_read_again(item):
     """Times, numbers, lineage and the document's bytes."""
     lines = list(write_lines([item]))
-    assert [line.count(b"\n") for line in lines] == [1, 1]
+    assert [line.count(b"\n") for line in lines] == [1, 1, 1]
     assert list(read_lines(lines)) == [item]
 
 
 def test_the_first_line_tells_the_format():
     """An export of nothing has it too."""
-    assert list(write_lines([])) == [FIRST]
+    first, end = write_lines([])
+    assert first == NEWEST
+    assert list(read_lines([first, end])) == []
     assert list(read_lines([FIRST])) == []
 
 
@@ -80,7 +83,7 @@ def test_the_first_line_tells_the_format():
         ([b"{}"], "line 1 "),
         ([b"[]"], "line 1 "),
         ([b"7"], "line 1 "),
-        ([b'{"context_core_export": 2}'], "format 2, this code reads 1"),
+        ([b'{"context_core_export": 3}'], "format 3, this code reads 2"),
         ([b'{"context_core_export": "1"}'], "format '1'"),
         ([FIRST, b""], "line 2 "),
         ([FIRST, b"{}"], "line 2 "),

@@ -217,7 +217,7 @@ def test_an_export_takes_the_zone_along(adopted, tmp_path):
     target = tmp_path / "export.jsonl"
     with ContextPersistence(url(adopted, naive_times=BERLIN)) as store:
         expected = shown(store)
-        count = store.export(target)
+        count = store.export(target).count
         assert store.import_(target).written == 0
     for other in ("memory://", url(tmp_path / "other.db"), url(tmp_path / "third.db", naive_times="Asia/Tokyo")):
         with ContextPersistence(other) as store:

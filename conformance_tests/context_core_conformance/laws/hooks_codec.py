@@ -142,7 +142,7 @@ class CodecLaws:
         has_keys = Capability.IDEMPOTENCY in sealed.describe().capabilities
         sealed.save_context(a_secret(), idempotency_key="k" if has_keys else None)
         sealed.save_contexts([a_secret(number=1), a_secret("b")])
-        assert sealed.export(tmp_path / "export") == 3
+        assert sealed.export(tmp_path / "export").count == 3
         assert SECRET.encode() in (tmp_path / "export").read_bytes()
         target = subject.another().open(document_codec=codec)
         for result in (ImportResult(written=3, present=0), ImportResult(written=0, present=3)):

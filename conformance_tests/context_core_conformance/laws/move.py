@@ -16,9 +16,10 @@ from context_core import (
     ContextCoreError,
     ImportResult,
     RestoreConflictError,
+    StorageError,
 )
 from context_core.plugins import open_backend
-from context_core.records import DeleteRequest
+from context_core.records import DeleteRequest, Selection, VersionRequest
 from context_core_conformance.laws.move_live import LiveLaws
 from context_core_conformance.promises import promise
 from context_core_conformance.restoring import a_restore, whole
@@ -33,10 +34,13 @@ EXACT: Final[list[Any]] = [
 ]
 """Values of which some travel badly."""
 
+OLDER: Final = b'{"context_core_export": 1}\n'
+"""How exports began that have no last line to tell whether they are whole."""
+
 DAMAGES: Final[dict[str, Callable[[list[bytes]], list[bytes]]]] = {
     "empty": lambda _: [],
     "no header": lambda lines: lines[1:],
-    "another format": lambda lines: [b'{"context_core_export": 2}\n', *lines[1:]],
+    "another format": lambda lines: [b'{"context_core_export": 3}\n', *lines[1:]],
     "no json": lambda lines: [*lines[:3], b"{\n"],
     "cut in a line": lambda lines: [*lines[:3], lines[3][:-30]],
     "a list": lambda lines: [*lines, b"[]\n"],
@@ -50,6 +54,26 @@ DAMAGES: Final[dict[str, Callable[[list[bytes]], list[bytes]]]] = {
     "an epic of text": lambda lines: [*lines[:3], re.sub(rb'"epic_num":(\d+)', rb'"epic_num":"\1"', lines[3], count=1)],
 }
 """What is no export, made of one; each stops an import within its first batch."""
+
+_DOCUMENTS: Final[list[Any]] = [None, [], "text", 7, {}, {"workflow_id": "order-7"}]
+
+UNFIT: Final[list[dict[str, Any]]] = [
+    *({"workflow_id": value} for value in ("", "a\0b", "x" * 256, "another")),
+    *({"version": value} for value in (0, -1, 2**62 + 1, 2**63 - 1, 2**64, True, 1.0)),
+    *({"epic_num": value} for value in (0, -1, 2**63, 9)),
+    *({"story_num": value} for value in (0, 9, "1")),
+    *({"status": value} for value in ("done", "", "failed", None)),
+    *({"feature": value} for value in ("other", "x" * 256, "\0")),
+    {"tags": ["other"]},
+    {"tags": [1]},
+    *({"created_at": value} for value in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:00:00-05:00", "2020-01-01")),
+    {"saved_at": "0001-01-01T00:00:00+14:00"},
+    {"workflow_created_at": "9999-12-31T23:00:00-05:00"},
+    *({"idempotency_key": value} for value in ("", "x" * 256, "\0")),
+    *({"origin": {"workflow_id": name, "version": number}} for name, number in (("", 1), ("a", 0), ("a", 2**63))),
+    *[{"document": value} for value in _DOCUMENTS],
+]
+"""Fields of a version that no save makes."""
 
 OTHERWISE: Final[dict[str, Callable[[Store, ContextBackend], object]]] = {
     "other content": lambda store, _: store.save_context(a_context(feature="other")),
@@ -102,7 +126,7 @@ class MoveLaws(LiveLaws):
     ) -> None:
         """Versions, times, metadata, lineage, keys, tombstones and documents, to the byte."""
         expected = whole(subject.backend())
-        count = moved.export(tmp_path / "export")
+        count = moved.export(tmp_path / "export").count
         assert count == sum(len(pairs) - 1 for pairs in expected[0].values()) + len(expected[1])
         with subject.around(target) as store:
             assert store.import_(tmp_path / "export") == ImportResult(written=count, present=0)
@@ -114,7 +138,7 @@ class MoveLaws(LiveLaws):
         self, subject: Subject, moved: Store, target: ContextBackend, tmp_path: Path
     ) -> None:
         """All is there already; also in the store that it came from."""
-        count = moved.export(tmp_path / "export")
+        count = moved.export(tmp_path / "export").count
         for backend in (target, subject.backend()):
             store = subject.around(backend)
             store.import_(tmp_path / "export")
@@ -126,13 +150,14 @@ class MoveLaws(LiveLaws):
     def test_an_import_can_be_resumed(
         self, subject: Subject, moved: Store, target: ContextBackend, tmp_path: Path
     ) -> None:
-        """What came of a file that broke off between two lines is completed by the whole one, wherever it broke."""
-        count = moved.export(tmp_path / "export")
+        """What came of a file of the older format that broke off between two lines is completed by the whole one."""
+        count = moved.export(tmp_path / "export").count
         lines = (tmp_path / "export").read_bytes().splitlines(keepends=True)
         store = subject.around(target)
-        for end in range(1, len(lines) + 1):
-            (tmp_path / "part").write_bytes(b"".join(lines[:end]))
-            assert store.import_(tmp_path / "part").present == max(0, end - 2)
+        for end in range(1, len(lines)):
+            (tmp_path / "part").write_bytes(b"".join([OLDER, *lines[1:end]]))
+            result = store.import_(tmp_path / "part")
+            assert (result.present, result.is_checked) == (max(0, end - 2), False)
         assert store.import_(tmp_path / "export") == ImportResult(written=0, present=count)
         assert whole(target) == whole(subject.backend())
 
@@ -181,6 +206,9 @@ class MoveLaws(LiveLaws):
         for old, new in ((b'"it":[1,1.0', b'"it":[1,1'), (b"5e-324,", b""), (b'"newer":', b'"older":')):
             (tmp_path / "other").write_bytes(exported.replace(old, new))
             assert (tmp_path / "other").read_bytes() != exported
+            with pytest.raises(ConfigurationError):
+                store.import_(tmp_path / "other")
+            (tmp_path / "other").write_bytes(_without_end(exported.replace(old, new)))
             with pytest.raises(RestoreConflictError):
                 store.import_(tmp_path / "other")
             assert whole(target) == before
@@ -226,16 +254,17 @@ class MoveLaws(LiveLaws):
     @promise("MO01")
     def test_the_empty_store_travels(self, subject: Subject, target: ContextBackend, tmp_path: Path) -> None:
         """Nothing is what there is."""
-        assert subject.open().export(tmp_path / "export") == 0
+        assert subject.open().export(tmp_path / "export").count == 0
         assert subject.around(target).import_(tmp_path / "export") == ImportResult(written=0, present=0)
         assert whole(target) == ({}, ())
 
     @promise("MO01")
     def test_an_export_is_json_lines(self, moved: Store, tmp_path: Path) -> None:
         """One object a line, with the documents as they are, for other tools to read."""
-        count = moved.export(tmp_path / "export")
-        first, *rest = [json.loads(line) for line in (tmp_path / "export").read_bytes().splitlines()]
-        assert (first, len(rest)) == ({"context_core_export": 1}, count)
+        count = moved.export(tmp_path / "export").count
+        first, *rest, end = [json.loads(line) for line in (tmp_path / "export").read_bytes().splitlines()]
+        assert (first, len(rest)) == ({"context_core_export": 2}, count)
+        assert end["context_core_export_end"]["count"] == count
         documents = [line["document"]["metadata"] for line in rest if line.get("workflow_id") == "w1"]
         assert json.dumps(documents) == json.dumps([{"it": EXACT}])
 
@@ -259,9 +288,11 @@ class MoveLaws(LiveLaws):
         lines = sorted(
             (tmp_path / "export").read_bytes().splitlines(keepends=True), key=lambda line: b'"order-7"' not in line
         )
-        header = next(line for line in lines if b"context_core_export" in line)
+        header = next(line for line in lines if b'{"context_core_export":' in line)
         lines.remove(header)
-        (tmp_path / "damaged").write_bytes(b"".join(DAMAGES[damage]([header, *lines])))
+        lines = [line for line in lines if b"context_core_export_end" not in line]
+        # Of the older format, so that it is the damage itself which is found.
+        (tmp_path / "damaged").write_bytes(b"".join(DAMAGES[damage]([OLDER, *lines])))
         with pytest.raises(ConfigurationError):
             subject.around(target).import_(tmp_path / "damaged")
         assert whole(target) == ({}, ())
@@ -273,3 +304,64 @@ class MoveLaws(LiveLaws):
             with pytest.raises(ContextCoreError) as caught:
                 store.import_(source)
             assert type(caught.value) is ConfigurationError
+
+    @promise("MO01", "MO02")
+    def test_an_export_that_is_not_whole_is_refused(
+        self, subject: Subject, moved: Store, target: ContextBackend, tmp_path: Path
+    ) -> None:
+        """Wherever it breaks off, between lines or within one; nothing of it is written."""
+        moved.export(tmp_path / "export")
+        exported = (tmp_path / "export").read_bytes()
+        ends = [match.end() for match in re.finditer(rb"\n", exported)]
+        for end in (*ends[:-1], *(place - 7 for place in ends[1:])):
+            (tmp_path / "part").write_bytes(exported[:end])
+            with pytest.raises(ConfigurationError):
+                subject.around(target).import_(tmp_path / "part")
+        lines = exported.splitlines(keepends=True)
+        for changed in ([*lines[:2], *lines[3:]], [*lines[:1], lines[1], *lines[1:]], [*lines, lines[-1]]):
+            (tmp_path / "part").write_bytes(b"".join(changed))
+            with pytest.raises(ConfigurationError):
+                subject.around(target).import_(tmp_path / "part")
+        assert whole(target) == ({}, ())
+
+    @promise("MO01", "MO02")
+    def test_a_failed_export_leaves_nothing(self, subject: Subject, moved: Store, tmp_path: Path) -> None:
+        """Not at the target, nor beside it; the next one is not in its way."""
+
+        class Breaking(SpyingBackend):
+            def version(self, request: VersionRequest) -> Selection:
+                raise StorageError(f"the disk failed under {request.of}")
+
+            def snapshot(self) -> ContextBackend:
+                return self
+
+            def close(self) -> None:
+                pass
+
+        folder = tmp_path / "files"
+        folder.mkdir()
+        with pytest.raises(StorageError):
+            subject.around(Breaking(subject.backend())).export(folder / "export")
+        assert list(folder.iterdir()) == []
+        moved.export(folder / "export")
+        assert [path.name for path in folder.iterdir()] == ["export"]
+
+    @promise("MO01", "RT13", "VE01")
+    @pytest.mark.parametrize("change", UNFIT, ids=repr)
+    def test_an_import_refuses_what_saves_refuse(
+        self, subject: Subject, target: ContextBackend, tmp_path: Path, change: dict[str, Any]
+    ) -> None:
+        """Ids, numbers, times, statuses, keys and documents; nothing is written."""
+        subject.open().save_context(a_context())
+        subject.open().export(tmp_path / "export")
+        line = json.loads((tmp_path / "export").read_bytes().splitlines()[1]) | change
+        (tmp_path / "unfit").write_bytes(OLDER + json.dumps(line).encode() + b"\n")
+        with pytest.raises(ConfigurationError) as caught:
+            subject.around(target).import_(tmp_path / "unfit")
+        assert len(str(caught.value)) < 600
+        assert whole(target) == ({}, ())
+
+
+def _without_end(exported: bytes) -> bytes:
+    """The export in the older format."""
+    return b"".join([OLDER, *exported.splitlines(keepends=True)[1:-1]])

@@ -180,4 +180,4 @@ def _beside(writer: Store, look: Callable[[int], T]) -> list[T]:
 
 def _exported(store: Store, target: Path) -> list[dict[str, Any]]:
     store.export(target)
-    return [json.loads(line) for line in target.read_bytes().splitlines()][1:]
+    return [json.loads(line) for line in target.read_bytes().splitlines()][1:-1]

@@ -112,16 +112,22 @@ class VerifyLaws:
 
     @promise("CR06", "MO01")
     @each_damage
-    def test_damage_travels_as_it_is(self, subject: Subject, tmp_path: Path, damage: str) -> None:
-        """An export takes what it finds, to the byte, and the import finds it equal when it is repeated."""
+    def test_an_export_goes_past_damage_only_where_it_may(self, subject: Subject, tmp_path: Path, damage: str) -> None:
+        """By default it names what cannot be read and leaves no file; else it names all that is left out."""
         store = subject.open()
         store.save_context(a_context())
         plant(subject, DAMAGED[damage])
         store.save_context(a_context())
-        assert store.export(tmp_path / "export") == 3
-        target = subject.another()
-        for written in (3, 0):
-            assert target.open().import_(tmp_path / "export").written == written
-        with pytest.raises(Exception, match="order-7"):
-            target.open().load_context("order-7", version=2)
-        assert target.open().load_context("order-7").version == 3
+        store.save_context(a_context("sound"))
+        with pytest.raises(CorruptDocumentError) as caught:
+            store.export(tmp_path / "export")
+        assert (caught.value.workflow_id, caught.value.version) == ("order-7", 2)
+        assert not (tmp_path / "export").exists()
+        result = store.export(tmp_path / "export", damaged="leave_out")
+        assert result.count == 2
+        assert [(each.workflow_id, each.version) for each in result.missing] == [("order-7", 2), ("order-7", 1)]
+        target = subject.another().open()
+        for written in (2, 0):
+            assert target.import_(tmp_path / "export").written == written
+        assert target.load_context("order-7") == store.load_context("order-7")
+        assert target.load_context("order-7").version == 3
