@@ -44,6 +44,7 @@ WINGS = (
         in_calls,
         in_bounds,
         in_many,
+        in_bounds,
         in_the_core,
         in_waits,
     ),
