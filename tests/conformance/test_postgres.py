@@ -53,6 +53,13 @@ class TestPostgres(BackendContract):
                 connection.execute(cut.format(Identifier(schema, table)), (workflow_id, version))
         return True
 
+    def lose_head(self, url: str, workflow_id: str) -> bool:
+        """A statement from outside takes the row of the current state."""
+        name = Identifier(url.partition("schema=")[2], "workflow_context")
+        with psycopg.connect(self.server.conninfo) as connection:
+            connection.execute(SQL("DELETE FROM {} WHERE workflow_id = %s").format(name), (workflow_id,))
+        return True
+
     def newer_url(self, tmp_path: Path) -> str:
         url = self.fresh_url(tmp_path)
         ContextPersistence(url).close()

@@ -40,7 +40,6 @@ WINGS = (
         in_lives,
         in_times,
         in_moves,
-        in_bounds,
         in_calls,
         in_bounds,
         in_many,
