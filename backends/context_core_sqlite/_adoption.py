@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from context_core.columns import RECORD_COLUMNS, tags_to_text
 from context_core.model import MAX_TEXT
+from context_core.record_rules import LARGEST_VERSION, is_fit_id
 from context_core.records import decode_document, time_to_text
 from context_core.zones import in_utc
 
@@ -74,8 +75,11 @@ def _lenient_text(raw: bytes) -> str:
 def _fit_id(workflow_id: Any, number: int, taken: AbstractSet[str]) -> str:
     """Keep an id as it is if it can be asked for, and is the first of its kind; else name the row in it."""
     text = _as_text(workflow_id)
-    is_fit = isinstance(workflow_id, str) and 0 < len(text) <= MAX_TEXT and "\0" not in text and text not in taken
-    return text if is_fit else f"{text[: MAX_TEXT - 50]} (row {number})".replace("\0", " ")
+    if isinstance(workflow_id, str) and is_fit_id(text) and text not in taken:
+        return text
+    named = f"{text[: MAX_TEXT - 50]} (row {number})".replace("\0", " ")
+    # Another row may have that very id.
+    return next(fit for fit in (f"{named}{'*' * count}" for count in range(len(taken) + 1)) if fit not in taken)
 
 
 def _fit(row: tuple[Any, ...], now: datetime, zone: tzinfo) -> tuple[Any, ...]:
@@ -83,7 +87,7 @@ def _fit(row: tuple[Any, ...], now: datetime, zone: tzinfo) -> tuple[Any, ...]:
     _, _, epic_num, story_num, *texts, created_at, updated_at, version, document = row
     updated = _as_utc(updated_at, zone)
     return (
-        version if isinstance(version, int) and version > 0 else 1,
+        min(version, LARGEST_VERSION) if isinstance(version, int) and version > 0 else 1,
         epic_num if isinstance(epic_num, int) else 0,
         story_num if isinstance(story_num, int) else None,
         *map(_as_text, texts),
