@@ -44,6 +44,7 @@ from context_core_conformance.laws.query_paths import QueryPathLaws
 from context_core_conformance.laws.query_saved_at import QuerySavedAtLaws
 from context_core_conformance.laws.read_only import ReadOnlyLaws
 from context_core_conformance.laws.restore import RestoreLaws
+from context_core_conformance.laws.restore_edges import RestoreEdgeLaws
 from context_core_conformance.laws.retention import RetentionLaws
 from context_core_conformance.laws.roundtrip import RoundtripLaws
 from context_core_conformance.laws.silent_peers import SilentPeerLaws
@@ -94,6 +95,7 @@ class BackendContract(
     ManyLaws,
     MixedBatchLaws,
     RestoreLaws,
+    RestoreEdgeLaws,
     RetentionLaws,
     MoveLaws,
     StorageLaws,
