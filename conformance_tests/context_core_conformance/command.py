@@ -1,7 +1,7 @@
 """`context-core conformance`: the suite as a command. Needs the extra `cli` beside `conformance`.
 
-The command line finds it by the entry-point group `context_core.commands`, as it would find a stranger's: the core
-names no suite, and imports none before somebody asks for it.
+The command line finds this command through the entry-point group `context_core.commands`, like the command of any
+other package. The core does not name the suite, and imports it only when the command is called.
 """
 
 import secrets
@@ -27,23 +27,34 @@ WRITERS: Final[dict[str, Callable[[Run, Target], bytes]]] = {
     "html": lambda result, target: html.to_html(result, target).encode(),
 }
 
+EXIT_CODES_HELP: Final = """\b
+Exit codes:
+  0  the driver keeps every checked promise, or refuses it as declared
+  1  a promise is broken
+  2  the arguments are wrong, or an extra is not installed
+  3  the backend does not open, nothing ran, or the run did not finish
+"""
+"""What `--help` prints below the options; click keeps the line breaks of a paragraph that starts with a backspace."""
+
 _file: Final = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
-@click.command()
+@click.command(epilog=EXIT_CODES_HELP)
 @click.argument("target")
 @click.option("--json", "json_file", type=_file, help="Write the report as JSON.")
 @click.option("--junit", "junit_file", type=_file, help="Write the report as JUnit XML.")
 @click.option("--html", "html_file", type=_file, help="Write the report as one page of HTML.")
-@click.option("--seed", type=click.IntRange(0), help="Repeat the generated laws of the run that had this seed.")
-@click.option("--promise", "promises", multiple=True, metavar="ID", help="Only the laws of this promise; repeatable.")
+@click.option("--seed", type=click.IntRange(0), help="Use the random values of the run that printed this seed.")
+@click.option(
+    "--promise", "promises", multiple=True, metavar="ID", help="Check only this promise. Can be given more than once."
+)
 @click.option(
     "--law-timeout",
     type=click.FloatRange(0, min_open=True),
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="A law that takes longer counts as broken, and ends the run.",
+    help="A law that takes longer counts as broken and ends the run.",
 )
 @click.pass_context
 def conformance(  # noqa: PLR0913  # one a name of the command line
@@ -57,17 +68,11 @@ def conformance(  # noqa: PLR0913  # one a name of the command line
     promises: tuple[str, ...],
     law_timeout: float,
 ) -> None:
-    r"""Check which promises a driver keeps.
+    """Check which promises a driver keeps.
 
-    TARGET is the URL of its stores, in which {tmp_path} stands for a fresh folder or {unique} for a fresh name, as in
-    'sqlite:///{tmp_path}/store.db'; or a test class that subclasses BackendContract, as in my_package.tests:TestMine.
-
-    \b
-    Exit codes:
-      0  every promise that was asked about held, or was refused as declared
-      1  a promise is broken
-      2  the command was called wrongly, or an extra is not installed
-      3  the backend does not open, nothing ran, or the run did not reach its end
+    TARGET is the URL of the driver's stores, for example 'sqlite:///{tmp_path}/store.db'. In the URL, {tmp_path} is
+    replaced with a new folder, and {unique} with a new name, for each store. TARGET can also be a test class that
+    subclasses BackendContract, for example my_package.tests:TestMine.
     """
     try:
         checked = parse_target(target)

@@ -1,4 +1,4 @@
-"""The `context-core` command, for whoever runs a store. Needs the extra `cli`; nothing else imports this package."""
+"""The `context-core` command, for operators of a store. It needs the extra `cli`; no other package imports it."""
 
 from context_core.cli._entry import main
 

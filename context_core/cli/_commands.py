@@ -1,4 +1,4 @@
-"""The commands. Each is a thin face: it reads its options, calls a room of this package, and sets the exit code."""
+"""The commands. Each command reads its options, calls another module of this package, and sets the exit code."""
 
 import tempfile
 from pathlib import Path
@@ -14,7 +14,7 @@ from context_core.errors import ContextCoreError
 
 
 class _Commands(click.Group):
-    """Commands whose expected errors are one line on stderr and exit code 1; installed packages add their own."""
+    """The commands of this package and of installed packages; an expected error is a message and exit code 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *installed_names()})
@@ -32,17 +32,20 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="context-core", prog_name="context-core")
 def commands() -> None:
-    """Durable, versioned workflow contexts."""
+    """Store and inspect durable, versioned workflow contexts."""
 
 
-@commands.command()
+@commands.command(short_help="Kill a workflow, resume it, show its versions.")
 @click.option(
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where the database goes; by default a new folder among the temporary files, which is kept.",
+    help="The folder of the database. By default a new temporary folder. The demo does not delete it.",
 )
 def demo(directory: Path | None) -> None:
-    """Kill a workflow in the middle, resume it, and look at its versions."""
+    """Kill a workflow in the middle of a step, resume it, and show its versions.
+
+    The demo checks each claim that it prints, and fails if one is not true.
+    """
     if directory is None:
         directory = Path(tempfile.mkdtemp(prefix="context-core-demo-"))
     try:
@@ -51,7 +54,7 @@ def demo(directory: Path | None) -> None:
         raise click.FileError(str(directory), hint=error.strerror) from error
     database = (directory / DATABASE).absolute()
     if database.exists():
-        raise click.UsageError(f"{database} exists already: choose another directory, or remove it")
+        raise click.UsageError(f"{database} exists already: choose another directory, or remove the file")
     result = run_demo(database)
     show_demo(Console(highlight=False), result)
     if not result.holds:

@@ -1,4 +1,4 @@
-"""Runs the demo: a workflow is killed, resumed, looked at and rolled back, and every claim about it is checked."""
+"""Runs the demo: kills a workflow, resumes it, rolls it back, and checks every claim about it."""
 
 import json
 import signal
@@ -19,18 +19,18 @@ from context_core.url import BackendURL
 
 DATABASE: Final = "demo.db"
 KILLED_DURING: Final = "notes"
-"""The step in which the first process is killed: the second of its phase, so that the phase is half done."""
+"""The step in which the first process is killed. It is the second step of its phase, so the phase is half done."""
 
 QUERY: Final = "SELECT workflow_id, version, status, current_phase FROM workflow_context"
 
 
 class DemoError(Exception):
-    """A process of the workflow ended before it had saved anything; what it wrote to stderr tells why."""
+    """A process of the workflow ended before its first save; its stderr says why."""
 
 
 @attrs.frozen(kw_only=True)
 class Check:
-    """A sentence that the demo claims, and whether it was found true."""
+    """A claim of the demo, and whether it is true."""
 
     claim: str
     holds: bool
@@ -38,35 +38,35 @@ class Check:
 
 @attrs.frozen(kw_only=True)
 class Run:
-    """What one process of the workflow told its parent, and how it ended."""
+    """What one process of the workflow reported to its parent, and its exit code."""
 
     process_id: int
     exit_code: int
     resumed: WorkflowContext | None
-    """What it loaded and went on from."""
+    """The context that the process loaded and continued from; None for the first process."""
     acknowledged: dict[int, WorkflowContext]
-    """By version, what it said was saved."""
+    """By version, the contexts that the process reported as saved."""
 
 
 @attrs.frozen(kw_only=True)
 class DemoResult:
-    """Everything there is to show."""
+    """Everything that the demo shows."""
 
     database: Path
     killed: Run
     finished: Run
     history: list[VersionHeader]
     contexts: dict[int, WorkflowContext]
-    """Every version at the end, as loaded."""
+    """Every version at the end of the demo, as loaded."""
     row: tuple[Any, ...]
-    """What QUERY gives at the end."""
+    """The row that QUERY returns at the end of the demo."""
     crash_checks: list[Check]
     rollback_check: Check
     database_check: Check
 
     @property
     def killed_at(self) -> int:
-        """The last version that was acknowledged before the kill; the rollback goes there too."""
+        """The last version that was acknowledged before the kill. It is also the target of the rollback."""
         return max(self.killed.acknowledged)
 
     @property
@@ -76,15 +76,15 @@ class DemoResult:
 
     @property
     def holds(self) -> bool:
-        """Whether every claim was found true."""
+        """Whether every claim is true."""
         return all(check.holds for check in (*self.crash_checks, self.rollback_check, self.database_check))
 
 
 def run_demo(database: Path) -> DemoResult:
-    """Run the demo on a new database and return what was seen.
+    """Run the demo on a new database and return its result.
 
     Raises:
-        DemoError: A process of the workflow ended before it had saved anything.
+        DemoError: A process of the workflow ended before its first save.
         PersistenceError: The database cannot be used.
     """
     url = str(BackendURL.for_file("sqlite", database))
@@ -116,15 +116,15 @@ def _check_crash(
     count, last = len(killed.acknowledged), max(killed.acknowledged)
     return [
         Check(
-            claim=f"acknowledged {count} saves, found {len(found)} after the kill, each as it was saved",
+            claim=f"acknowledged {count} saves, found {len(found)} after the kill, each equal to what was saved",
             holds=killed.exit_code == -signal.SIGKILL and found == killed.acknowledged,
         ),
         Check(
-            claim=f"the second process resumed from version {last}, equal to the last acknowledged",
+            claim=f"the second process resumed from version {last}, the last acknowledged one",
             holds=finished.resumed == killed.acknowledged[last] and finished.resumed.version == last,
         ),
         Check(
-            claim=f"it completed the workflow at version {max(completed)}",
+            claim=f"the second process completed the workflow at version {max(completed)}",
             holds=finished.exit_code == 0
             and completed == killed.acknowledged | finished.acknowledged
             and list(completed) == list(range(1, count + len(finished.acknowledged) + 1))
@@ -138,20 +138,20 @@ def _check_rollback(
 ) -> Check:
     kept = {version: context for version, context in after.items() if version != newest}
     return Check(
-        claim=f"version {newest} equals version {target}; versions 1 to {newest - 1} are as they were",
+        claim=f"version {newest} equals version {target}; versions 1 to {newest - 1} did not change",
         holds=newest == len(before) + 1 and after[newest] == before[target] and kept == before,
     )
 
 
 def _check_database(row: tuple[Any, ...], newest: int, head: WorkflowContext) -> Check:
     return Check(
-        claim="the database stays where it is, and plain SQL reads the current state:",
+        claim="the database is kept, and plain SQL reads the current state:",
         holds=row == (WORKFLOW_ID, newest, head.status, head.current_phase),
     )
 
 
 def _run_workflow(url: str, *, kill_during: str | None = None) -> Run:
-    """Run the workflow in a new process until it ends, or until it has begun the step *kill_during*."""
+    """Run the workflow in a new process until it ends, or kill the process in the step *kill_during*."""
     resumed = None
     acknowledged = {}
     command = [sys.executable, "-P", "-m", "context_core.cli._workflow", url]

@@ -1,4 +1,4 @@
-"""Shows the demo: what happened, the history with the kill in it, a difference, the rollback, and where it all lies."""
+"""Prints the demo: the two processes, the version history with the kill, a diff, the rollback and the database."""
 
 import json
 import shlex
@@ -18,7 +18,7 @@ from context_core.diff import ABSENT, Change, ContextDiff
 MAX_WIDTH: Final = 88
 STATUS_STYLES: Final = {"running": "cyan", "completed": "green", "failed": "red", "paused": "yellow"}
 CLOCK_FIELDS: Final = ("updated_at", "phase_history")
-"""What changes with every step or phase; the history's table leaves it out."""
+"""Fields that change with every step or phase; the table of the history leaves them out."""
 
 
 def show_demo(console: Console, result: DemoResult) -> None:
@@ -29,7 +29,7 @@ def show_demo(console: Console, result: DemoResult) -> None:
     changes = ContextDiff.between(result.contexts[before], result.contexts[after]).changes
     for title, content in (
         (
-            "A workflow is killed, and goes on",
+            "A workflow is killed and resumed",
             Group(_runs(result), "", *(_check(check, marks) for check in result.crash_checks)),
         ),
         (f"History of {WORKFLOW_ID}", _history(result)),
@@ -58,7 +58,7 @@ def _runs(result: DemoResult) -> Table:
     )
     grid.add_row(
         Text(f"process {finished.process_id}"),
-        Text(f"loaded version {result.killed_at}, did the rest, saved {_versions(finished)}"),
+        Text(f"loaded version {result.killed_at}, continued, saved {_versions(finished)}"),
     )
     return grid
 
@@ -122,7 +122,7 @@ def _as_json(value: Any) -> str:
 
 
 def _show_database(console: Console, result: DemoResult, marks: str) -> None:
-    """Print the command so that it can be copied: no line break is put into it but a shell's own."""
+    """Print the command so that it can be copied: its only line break is one that the shell accepts."""
     console.print(_check(result.database_check, marks))
     console.print()
     for line in (f"  sqlite3 {shlex.quote(str(result.database))} \\", f'    "{QUERY}"'):

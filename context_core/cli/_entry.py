@@ -1,4 +1,4 @@
-"""The entry point: runs the commands, or says what to install where they cannot be imported."""
+"""The entry point: runs the commands, or says what to install if they cannot be imported."""
 
 import io
 import sys
@@ -9,13 +9,13 @@ INSTALL_HINT: Final = 'python -m pip install "context-core[cli]"'
 
 
 def main() -> int:
-    """Run the command line of this process and return its exit code: 0, 1 for a failure, 2 for a call that is wrong."""
+    """Run the command line and return the exit code: 0 for success, 1 for a failure, 2 for wrong usage."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # What a terminal's encoding does not have, in a path for one, is shown as an escape.
+            # A character that the terminal's encoding lacks (in a path, for example) is printed as an escape.
             stream.reconfigure(errors="backslashreplace")
     try:
-        from context_core.cli._commands import commands  # noqa: PLC0415  # so that a missing extra is no traceback
+        from context_core.cli._commands import commands  # noqa: PLC0415  # a missing extra must not be a traceback
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in NEEDS:

@@ -1,7 +1,7 @@
-"""Commands that other packages bring, the conformance suite for one: by entry point, imported when they are called.
+"""Finds the commands of other packages, for example the conformance suite, through their entry points.
 
-A command comes in by the same kind of door as a driver. So the core names no package that stands above it, and a
-command whose packages are missing says what to install, and breaks no other.
+Commands are found as drivers are. The core therefore names no package of a higher layer. A command is imported only
+when it is called. A command whose packages are missing says what to install, and does not affect the other commands.
 """
 
 import re
@@ -11,16 +11,16 @@ from typing import Any, Final, NoReturn
 import click
 
 GROUP: Final = "context_core.commands"
-"""The entry-point group: the name is the command's, the value a click command."""
+"""The entry-point group. The name is the name of the command; the value is a click command."""
 
 
 def installed_names() -> list[str]:
-    """The names of all installed commands, none of them imported."""
+    """Return the names of all installed commands without importing them."""
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
 def find_command(name: str) -> click.Command | None:
-    """Import and return the command of that name; one that cannot be imported says so when it is called."""
+    """Import and return the command of that name; if the import fails, the command says so when it is called."""
     found = {(point.value, _owner(point)): point for point in entry_points(group=GROUP, name=name)}
     if not found:
         return None
@@ -34,25 +34,25 @@ def find_command(name: str) -> click.Command | None:
         return _Unavailable(
             name, f"the command {name!r} needs the package {error.name!r}{_hint(point, error.name or '')}"
         )
-    except Exception as error:  # noqa: BLE001  # whatever a stranger's module raises, the other commands go on
+    except Exception as error:  # noqa: BLE001  # another package may raise anything; the other commands must work
         return _Unavailable(name, f"the command {name!r} cannot be imported: {type(error).__name__}: {error}")
     if not isinstance(command, click.Command):
-        return _Unavailable(name, f"the entry point {name!r} names {point.value}, which is no click command")
+        return _Unavailable(name, f"the entry point {name!r} names {point.value}, which is not a click command")
     return command
 
 
 class _UnavailableError(click.ClickException):
-    """A command that is installed cannot be run here."""
+    """An installed command cannot be run."""
 
     exit_code = 2
 
 
 class _Unavailable(click.Command):
-    """Stands for a command that cannot be run, and says why."""
+    """Replaces a command that cannot be run; calling it reports why."""
 
     def __init__(self, name: str, problem: str) -> None:
-        # Options too end in the same message, whatever they are.
-        super().__init__(name, short_help="(cannot be run: call it to learn why)", add_help_option=False)
+        # Without a help option, `--help` prints the same message as any other call.
+        super().__init__(name, short_help="(cannot be run; call it to see why)", add_help_option=False)
         self._problem = problem
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> NoReturn:
@@ -60,11 +60,11 @@ class _Unavailable(click.Command):
         raise _UnavailableError(self._problem)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Never called: its arguments are refused."""
+        """Do nothing; never called, since `parse_args` raises first."""
 
 
 def _hint(point: EntryPoint, missing: str) -> str:
-    """What to install: the smallest extra of the command's distribution that brings the missing package."""
+    """Return the install command of the smallest extra of the distribution that installs the missing package."""
     extras: dict[str, set[str]] = {}
     for requirement in (point.dist.requires if point.dist is not None else None) or ():
         name, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", requirement)

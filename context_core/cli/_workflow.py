@@ -1,10 +1,10 @@
-"""The demo's workflow, in a process of its own: `python -m context_core.cli._workflow URL`.
+"""The workflow of the demo, which runs in its own process: `python -m context_core.cli._workflow URL`.
 
-A release in five phases. Where it stands is kept in the saved context and nowhere else, so that a new process goes on
-where the last acknowledged save left it.
+The workflow is a release in five phases. Its progress is stored only in the saved context. A new process therefore
+continues after the last acknowledged save.
 
-It reports to its parent on stdout, one JSON object a line, and begins no step before the parent answers with a line on
-stdin: so the parent can kill it in the middle of a step, without a race.
+The process reports to its parent on stdout, one JSON object per line. Before each step it waits for a line on stdin.
+The parent can therefore kill it in the middle of a step, without a race.
 """
 
 import json
@@ -22,7 +22,7 @@ WORKFLOW_ID: Final = "release-1.4"
 
 @attrs.frozen(kw_only=True)
 class Step:
-    """A piece of work. It is done once its decision is in the saved context; it may leave an artifact too."""
+    """A piece of work. It is done when its decision is in the saved context. It may also add an artifact."""
 
     name: str
     decision: Any
@@ -39,11 +39,11 @@ PHASES: Final[dict[str, Sequence[Step]]] = {
     ],
     "publish": [Step(name="publish", decision={"channel": "stable"})],
 }
-"""The phases in their order, and the steps of each."""
+"""The phases in order, and the steps of each phase."""
 
 
 def run(store: ContextPersistence[WorkflowContext]) -> None:
-    """Do what the saved context says is not done yet, and save after every step."""
+    """Do the steps that are not done according to the saved context, and save after every step."""
     context = _found_or_new(store)
     for phase, steps in PHASES.items():
         if phase in {left.phase for left in context.phase_history}:
@@ -68,7 +68,7 @@ def _found_or_new(store: ContextPersistence[WorkflowContext]) -> WorkflowContext
 def _done(step: Step, context: WorkflowContext) -> WorkflowContext:
     _report("begun", step=step.name)
     if not sys.stdin.readline():
-        sys.exit("the parent process is gone")
+        sys.exit("the parent process has ended")
     after = context.add_decision(step.name, step.decision)
     return after if step.artifact is None else after.add_artifact(step.artifact)
 

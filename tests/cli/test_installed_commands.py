@@ -64,7 +64,7 @@ def test_a_built_in_command_cannot_be_taken_over(install):
         ("import strange_missing.part\n", '"strange-dist[colour]"'),
         ("import strange_other\n", "needs the package 'strange_other'"),
         ("1 / 0\n", "ZeroDivisionError"),
-        ("greet = 5\n", "no click command"),
+        ("greet = 5\n", "not a click command"),
     ],
 )
 def test_a_command_that_cannot_be_imported_says_so_and_breaks_no_other(install, source, said):
