@@ -15,8 +15,8 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from context_core_conformance.access import OlderStore, SideDoors, SilentPeer
     from context_core_conformance.contract import BackendContract
-    from context_core_conformance.doors import OlderStore, SideDoors, SilentPeer
     from context_core_conformance.promises import PROMISES, Promise, promise
     from context_core_conformance.subject import Subject
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 import pytest
 
 from context_core import ContextPersistence
-from context_core_conformance.doors import SideDoors
+from context_core_conformance.access import SideDoors
 from context_core_conformance.laws.batch import BatchLaws
 from context_core_conformance.laws.bounds import BoundLaws, EarlierItemLaws, RefusalOrderLaws
 from context_core_conformance.laws.capability import CapabilityLaws

@@ -14,7 +14,7 @@ import pytest
 from context_core_conformance import options
 
 if TYPE_CHECKING:
-    from context_core_conformance.taking_part import Suite
+    from context_core_conformance.suite_plugin import Suite
 
 _SUITE: Final = "context_core_suite"
 _CONTRACT: Final = "context_core_conformance.contract"
@@ -89,7 +89,7 @@ def _suite(config: pytest.Config) -> "Suite":
     """
     if not _has_suite(config):
         try:
-            from context_core_conformance.taking_part import Suite  # noqa: PLC0415  # 0.7 s, and needs hypothesis
+            from context_core_conformance.suite_plugin import Suite  # noqa: PLC0415  # 0.7 s, and needs hypothesis
         except ModuleNotFoundError as error:
             raise pytest.UsageError(
                 f'the conformance suite needs {error.name}: python -m pip install "context-core[conformance]"'

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
-from context_core_conformance.stillness import LOOK_EVERY_S, Watch, other_threads, where
+from context_core_conformance.faults.deadlocks import LOOK_EVERY_S, Watch, other_threads, where
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from context_core import Capability, ContextBackend, ContextPersistence
 from context_core.plugins import open_backend
 from context_core.url import BackendURL
-from context_core_conformance.doors import SideDoors
+from context_core_conformance.access import SideDoors
 from context_core_conformance.skipping import skip_undeclared, skip_without_door
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ import attrs
 
 from context_core import BackendURL, ConfigurationError
 from context_core_conformance.options import PLACEHOLDERS
-from context_core_conformance.redaction import masked
+from context_core_conformance.report.redaction import masked
 
 
 @attrs.frozen

@@ -4,8 +4,8 @@ import textwrap
 
 import pytest
 
-from context_core_conformance.crashing import kill_writers
-from context_core_conformance.offences import NotLinearizableError, Offence
+from context_core_conformance.faults.crashes import kill_writers
+from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
 
 # Each has the SQLite driver do the work, but for one thing.
 DRIVERS = """

@@ -15,11 +15,11 @@ import pytest
 from installed_drivers import DRIVERS
 
 from context_core import Capability, ContextDiff, ContextPersistence, Delete, Page, Save
-from context_core_conformance import stateful_strategies as pools
-from context_core_conformance.model import Model
 from context_core_conformance.outcomes import Refusal, exact, outcome_of
-from context_core_conformance.query_strategies import STATUSES
 from context_core_conformance.samples import TickingClock
+from context_core_conformance.stateful import strategies as pools
+from context_core_conformance.stateful.query_strategies import STATUSES
+from context_core_conformance.stateful.reference_store import Model
 
 OPERATIONS = 400
 SEEDS = range(int(os.environ.get("CONTEXT_CORE_TEST_SEEDS", "4")))

@@ -3,7 +3,9 @@
 import attrs
 import pytest
 
-from context_core_conformance.histories import (
+from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
+from context_core_conformance.linearizability.checker import linearize
+from context_core_conformance.linearizability.histories import (
     EVER,
     Call,
     Deleting,
@@ -14,8 +16,6 @@ from context_core_conformance.histories import (
     Saving,
     Seen,
 )
-from context_core_conformance.linearizability import linearize
-from context_core_conformance.offences import NotLinearizableError, Offence
 
 MS = 1_000_000
 

@@ -10,12 +10,12 @@ import pytest
 from context_core import ContextPersistence
 from context_core.model import utc_now
 from context_core.records import BatchRequest, DeleteRequest, LoadRequest, SavedVersion, SaveRequest
-from context_core_conformance.linearizability import linearize
-from context_core_conformance.offences import NotLinearizableError
+from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.linearizability.anomalies import NotLinearizableError
+from context_core_conformance.linearizability.checker import linearize
+from context_core_conformance.linearizability.recorder import Session
+from context_core_conformance.linearizability.workload import Racer
 from context_core_conformance.racing import in_threads
-from context_core_conformance.recording import Session
-from context_core_conformance.skirmish import Racer
-from context_core_conformance.spying import SpyingBackend
 from context_core_memory import MemoryBackend
 
 THREADS = 4

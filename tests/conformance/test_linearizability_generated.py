@@ -7,7 +7,9 @@ import attrs
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from context_core_conformance.histories import (
+from context_core_conformance.linearizability.anomalies import NotLinearizableError
+from context_core_conformance.linearizability.checker import linearize
+from context_core_conformance.linearizability.histories import (
     EVER,
     Call,
     Deleting,
@@ -17,8 +19,6 @@ from context_core_conformance.histories import (
     Saving,
     Seen,
 )
-from context_core_conformance.linearizability import linearize
-from context_core_conformance.offences import NotLinearizableError
 
 
 class Model:

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from context_core_conformance import options, plugin, taking_part
-from context_core_conformance.redaction import Redactor
-from context_core_conformance.sealing import Sealing
+from context_core_conformance import options, plugin
+from context_core_conformance import suite_plugin as taking_part
+from context_core_conformance.integrity import Sealing
+from context_core_conformance.report.redaction import Redactor
 
 PYTEST = (
     "sys.exit(pytest.main(['-p', 'no:randomly', '-p', 'no:cacheprovider', '-p', 'no:hypothesispytest', *sys.argv[1:]]))"

@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 import pytest
 
-from context_core_conformance.redaction import Redactor, masked
+from context_core_conformance.report.redaction import Redactor, masked
 
 ODD = "p@ss:w/o?r#d%&=[ ]\\'\"é"
 

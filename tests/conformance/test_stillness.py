@@ -4,9 +4,10 @@ import threading
 
 import pytest
 
-from context_core_conformance import racing, stillness
+from context_core_conformance import racing
+from context_core_conformance.faults import deadlocks as stillness
+from context_core_conformance.faults.deadlocks import Watch
 from context_core_conformance.racing import in_processes, in_threads
-from context_core_conformance.stillness import Watch
 
 
 def test_racing_threads_that_deadlock_are_named(monkeypatch):

@@ -7,10 +7,10 @@ from context_core import ConfigurationError, ContextPersistence, IdempotencyConf
 from context_core.idempotency import content_of, idempotency_key
 from context_core.records import IdempotencyKey, StoredDocument
 from context_core.serialization import ContextSerializer
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.laws.hooks_codec import XorCodec
 from context_core_conformance.laws.idem_content import KeyedCodec, built
 from context_core_conformance.samples import a_context
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.verbs import a_save
 from context_core_memory import MemoryBackend
 

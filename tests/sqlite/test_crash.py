@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from context_core import ContextPersistence
-from context_core_conformance.crashing import kill_writers
+from context_core_conformance.faults.crashes import kill_writers
 
 SAVER = Path(__file__).with_name("saver.py")
 KILLS = 200

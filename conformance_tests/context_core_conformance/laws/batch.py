@@ -26,12 +26,12 @@ from context_core.records import (
     SavedVersion,
     Want,
 )
-from context_core_conformance import workers
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save, apply, everything, headers_of, loaded
+from context_core_conformance.workers import racing_workers as workers
 
 MANY_SAVES = 10_000
 MANY_IDS = 50_000

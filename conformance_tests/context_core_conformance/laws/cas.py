@@ -13,13 +13,13 @@ from context_core import (
     VersionConflictError,
 )
 from context_core.records import DeleteRequest, SaveRequest
-from context_core_conformance import workers
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
 from context_core_conformance.samples import a_context
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save, apply, everything
+from context_core_conformance.workers import racing_workers as workers
 
 RACERS = 8
 PROCESSES = 4

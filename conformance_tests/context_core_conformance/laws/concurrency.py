@@ -11,13 +11,13 @@ import attrs
 
 from context_core import Capability
 from context_core.model import utc_now
-from context_core_conformance import process_workers
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import PATIENCE_S, in_processes, in_threads
 from context_core_conformance.samples import EPOCH, a_context
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store
-from context_core_conformance.workers import watch
+from context_core_conformance.workers import process_workers
+from context_core_conformance.workers.racing_workers import watch
 
 LONGEST_READ_S: Final = 6
 """A read of one small workflow takes a thousandth of that; who is not done by then waits for the writer."""

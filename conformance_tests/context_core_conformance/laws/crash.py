@@ -7,7 +7,7 @@ from typing import Final
 from context_core import Capability, ContextBackend
 from context_core.plugins import open_backend
 from context_core.url import BackendURL
-from context_core_conformance.crashing import kill_opener, kill_writers, nursery
+from context_core_conformance.faults.crashes import kill_opener, kill_writers, nursery
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import TickingClock
 from context_core_conformance.skipping import skip_without_door

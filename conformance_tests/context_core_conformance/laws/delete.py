@@ -7,12 +7,12 @@ import pytest
 
 from context_core import Capability, ContextNotFoundError, PhaseTransition, VersionConflictError
 from context_core.records import Deleted, DeleteRequest, QueryRequest, SavedVersion, VersionRequest, Want
-from context_core_conformance import workers
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
 from context_core_conformance.samples import EPOCH, a_context
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save, apply, everything, loaded
+from context_core_conformance.workers import racing_workers as workers
 
 SIBLINGS = ("a", "ab", "abc", "A", "a ", "a%", "a_", "a/b", "a*", "%", "_", "a%b", "á")
 MARK = "xyzzy"

@@ -22,10 +22,10 @@ from context_core import (
     VersionNotFoundError,
 )
 from context_core.records import SaveRequest
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.misuse import MISUSES, Misuse, each_misuse
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, record_of
 

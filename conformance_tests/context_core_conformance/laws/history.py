@@ -7,11 +7,11 @@ import pytest
 
 from context_core import ContextExistsError, ContextNotFoundError, VersionHeader, VersionNotFoundError
 from context_core.records import DeleteRequest, LoadRequest, Origin, StoredDocument
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.laws.history_diff import DiffLaws
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save, apply, everything, refusal
 

@@ -15,9 +15,9 @@ from context_core import (
     VersionNotFoundError,
     WorkflowContext,
 )
-from context_core_conformance.generated import GENERATED, json_objects
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import EPOCH, a_context
+from context_core_conformance.stateful.generated_values import GENERATED, json_objects
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, everything
 

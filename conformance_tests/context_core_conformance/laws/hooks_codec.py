@@ -20,10 +20,10 @@ from context_core import (
     UnsupportedOperationError,
 )
 from context_core.records import LoadRequest
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.promises import promise
 from context_core_conformance.restoring import whole
 from context_core_conformance.samples import EPOCH, a_context
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, everything
 

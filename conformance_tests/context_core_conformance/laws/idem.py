@@ -13,14 +13,14 @@ from context_core import (
     VersionConflictError,
 )
 from context_core.records import DeleteRequest, SavedVersion
-from context_core_conformance import workers
-from context_core_conformance.lossy import Loss, LossyBackend, losing
+from context_core_conformance.faults.lossy_replies import Loss, LossyBackend, losing
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
 from context_core_conformance.skipping import refuses
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import a_save, apply, everything, headers_of
+from context_core_conformance.workers import racing_workers as workers
 
 SIMILAR_KEYS = (
     "k",

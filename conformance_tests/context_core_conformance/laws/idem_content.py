@@ -18,12 +18,12 @@ from context_core import (
 )
 from context_core.records import BatchRequest, IdempotencyKey, RestoreRequest, SavedVersion, SaveRequest
 from context_core.serialization import ContextSerializer
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.laws.hooks_codec import XorCodec
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
 from context_core_conformance.restoring import a_restore
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import a_save, apply, everything, record_of
 

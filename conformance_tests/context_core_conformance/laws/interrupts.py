@@ -23,17 +23,17 @@ from context_core import (
 )
 from context_core.model import utc_now
 from context_core.records import SaveRequest
-from context_core_conformance.fork_workers import fork_among_threads
-from context_core_conformance.histories import Call, Outcome
-from context_core_conformance.interrupting import InterruptibleSession, interrupting, on_signal, skip_where_traced
-from context_core_conformance.linearizability import linearize
+from context_core_conformance.faults.interrupts import InterruptibleSession, interrupting, on_signal, skip_where_traced
+from context_core_conformance.linearizability.checker import linearize
+from context_core_conformance.linearizability.histories import Call, Outcome
+from context_core_conformance.linearizability.recorder import Session
+from context_core_conformance.linearizability.workload import RACING, Racer, look_at_all, refusals
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
-from context_core_conformance.recording import Session
 from context_core_conformance.samples import a_context
-from context_core_conformance.skirmish import RACING, Racer, look_at_all, refusals
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save
+from context_core_conformance.workers.fork_workers import fork_among_threads
 
 THREADS: Final = 8
 WITHOUT_DELETES: Final = {action: weight for action, weight in RACING.items() if action not in ("delete", "renew")}

@@ -5,12 +5,12 @@ import itertools
 import pytest
 
 from context_core import Capability
-from context_core_conformance.histories import Call
-from context_core_conformance.linearizability import linearize
+from context_core_conformance.linearizability.checker import linearize
+from context_core_conformance.linearizability.histories import Call
+from context_core_conformance.linearizability.recorder import Session
+from context_core_conformance.linearizability.workload import Racer, look_at_all, refusals, skirmish
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
-from context_core_conformance.recording import Session
-from context_core_conformance.skirmish import Racer, look_at_all, refusals, skirmish
 from context_core_conformance.subject import Subject
 
 THREADS = 8

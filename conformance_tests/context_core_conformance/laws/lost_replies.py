@@ -8,13 +8,13 @@ from typing import Final, TypeVar
 import pytest
 
 from context_core import Capability, Delete, OutcomeUnknownError, Save, VersionConflictError
-from context_core_conformance.linearizability import linearize
-from context_core_conformance.lossy import Loss, LossyBackend, losing
+from context_core_conformance.faults.lossy_replies import Loss, LossyBackend, losing
+from context_core_conformance.linearizability.checker import linearize
+from context_core_conformance.linearizability.recorder import Session
+from context_core_conformance.linearizability.workload import RACING, Racer, look_at_all, refusals
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
-from context_core_conformance.recording import Session
 from context_core_conformance.samples import a_context
-from context_core_conformance.skirmish import RACING, Racer, look_at_all, refusals
 from context_core_conformance.subject import Subject
 
 T = TypeVar("T")

@@ -8,8 +8,7 @@ import pytest
 from context_core import NewerDatabaseError, WorkflowContext
 from context_core.plugins import open_backend
 from context_core.url import BackendURL
-from context_core_conformance import workers
-from context_core_conformance.doors import OlderStore
+from context_core_conformance.access import OlderStore
 from context_core_conformance.laws.read_only import files_of
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes
@@ -17,6 +16,7 @@ from context_core_conformance.samples import a_context
 from context_core_conformance.skipping import skip_without_door
 from context_core_conformance.subject import Subject, needed
 from context_core_conformance.verbs import Store
+from context_core_conformance.workers import racing_workers as workers
 
 PROCESSES = 10
 

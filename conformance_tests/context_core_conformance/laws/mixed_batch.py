@@ -17,9 +17,9 @@ from context_core import (
     UnserializableValueError,
     VersionConflictError,
 )
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import a_context
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Contents, Store, everything
 

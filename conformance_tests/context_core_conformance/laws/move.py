@@ -20,11 +20,11 @@ from context_core import (
 )
 from context_core.plugins import open_backend
 from context_core.records import DeleteRequest, Selection, VersionRequest
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.laws.move_live import LiveLaws
 from context_core_conformance.promises import promise
 from context_core_conformance.restoring import a_restore, whole
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save, apply
 

@@ -13,13 +13,13 @@ import pytest
 
 from context_core import Capability, InvalidQueryError, Page
 from context_core.records import BatchRequest
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.laws.endurance import growth
 from context_core_conformance.laws.page_places import PlaceLaws
 from context_core_conformance.promises import promise
-from context_core_conformance.query_strategies import SORTABLE
 from context_core_conformance.racing import PATIENCE_S, in_threads
 from context_core_conformance.samples import EPOCH, a_context
-from context_core_conformance.spying import SpyingBackend
+from context_core_conformance.stateful.query_strategies import SORTABLE
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save
 

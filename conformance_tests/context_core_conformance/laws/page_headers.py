@@ -9,9 +9,9 @@ import pytest
 
 from context_core import InvalidQueryError, Page
 from context_core.records import QueryRequest, Want
+from context_core_conformance.call_counter import SpyingBackend
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import EPOCH, a_context
-from context_core_conformance.spying import SpyingBackend
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store
 

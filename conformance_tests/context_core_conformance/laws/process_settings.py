@@ -1,9 +1,9 @@
 """Laws of what a driver must leave alone in the process that uses it."""
 
-from context_core_conformance.process_settings import changed_by_a_store
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes
 from context_core_conformance.subject import Subject
+from context_core_conformance.workers.process_settings import changed_by_a_store
 
 
 class ProcessSettingsLaws:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from context_core import Capability, WorkflowContext
 from context_core.records import BatchRequest, DeleteRequest
-from context_core_conformance import query_strategies as generated
 from context_core_conformance.promises import promise
-from context_core_conformance.reference import Clause, Head, heads, select
 from context_core_conformance.samples import a_context
+from context_core_conformance.stateful import query_strategies as generated
+from context_core_conformance.stateful.reference_query import Clause, Head, heads, select
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store
 

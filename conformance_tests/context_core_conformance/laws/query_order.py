@@ -9,8 +9,8 @@ from context_core import Capability, InvalidQueryError
 from context_core.query import parse_filters, parse_order
 from context_core.records import QueryRequest, VersionRequest, Want
 from context_core_conformance.promises import promise
-from context_core_conformance.query_strategies import SORTABLE
 from context_core_conformance.samples import EPOCH, a_context
+from context_core_conformance.stateful.query_strategies import SORTABLE
 from context_core_conformance.subject import Subject, needed
 from context_core_conformance.verbs import Store
 

@@ -20,12 +20,12 @@ from context_core import (
     WorkflowContext,
 )
 from context_core.records import ContextRecord, DeleteRequest, SaveRequest
-from context_core_conformance.generated import GENERATED, aware_times
 from context_core_conformance.laws.roundtrip_ids import IdRoundtripLaws
 from context_core_conformance.laws.roundtrip_types import TypeRoundtripLaws
 from context_core_conformance.laws.roundtrip_values import ValueRoundtripLaws
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import EPOCH, a_context
+from context_core_conformance.stateful.generated_values import GENERATED, aware_times
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, apply, everything, headers_of, loaded, record_of
 

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from context_core import LimitExceededError, PhaseTransition, UnserializableValueError
-from context_core_conformance.generated import GENERATED, json_objects, json_values, texts
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import EPOCH, a_context
+from context_core_conformance.stateful.generated_values import GENERATED, json_objects, json_values, texts
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, everything, refusal
 

@@ -1,6 +1,6 @@
 """Laws of whole lives: any sequence of operations leaves a store as the model says.
 
-The machine in `context_core_conformance.machine` invents 40 sequences of 40 steps. The environment variable
+The machine in `context_core_conformance.stateful.machine` invents 40 sequences of 40 steps. The environment variable
 CONTEXT_CORE_TEST_EXAMPLES asks for more: ``CONTEXT_CORE_TEST_EXAMPLES=2000 pytest -k stateful --timeout 0`` is the deep
 run. All other settings, a derandomized run for one, are those of the hypothesis profile in force. A failure prints the
 shortest sequence that breaks the law, as a program.
@@ -12,8 +12,8 @@ from typing import Final
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from context_core_conformance.machine import StoreMachine
 from context_core_conformance.promises import promise
+from context_core_conformance.stateful.machine import StoreMachine
 from context_core_conformance.subject import Subject
 
 EXAMPLES_VARIABLE: Final = "CONTEXT_CORE_TEST_EXAMPLES"

@@ -12,12 +12,12 @@ import pytest
 
 from context_core import BackendBusyError, Capability, OutcomeUnknownError
 from context_core.model import utc_now
-from context_core_conformance.fork_workers import fork_in_two_threads
-from context_core_conformance.interrupting import on_signal, skip_where_traced
+from context_core_conformance.faults.interrupts import on_signal, skip_where_traced
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import PATIENCE_S, in_processes, in_threads
 from context_core_conformance.samples import a_context
 from context_core_conformance.subject import Subject, needed
+from context_core_conformance.workers.fork_workers import fork_in_two_threads
 
 WAIT_S: Final = 0.5
 CROWD: Final = 6

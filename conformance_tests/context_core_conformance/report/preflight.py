@@ -12,7 +12,7 @@ from context_core import ContextCoreError, ContextPersistence
 from context_core.plugins import installed_backends
 from context_core.records import BackendDescription
 from context_core_conformance.contract import BackendContract
-from context_core_conformance.redaction import masked
+from context_core_conformance.report.redaction import masked
 from context_core_conformance.report.results import Driver
 from context_core_conformance.samples import a_context
 

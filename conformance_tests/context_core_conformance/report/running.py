@@ -24,9 +24,9 @@ from typing import Any, Final
 import attrs
 
 from context_core_conformance.promises import PROMISES
-from context_core_conformance.redaction import printable
 from context_core_conformance.report.events import case_of, driver_of
 from context_core_conformance.report.judging import judged
+from context_core_conformance.report.redaction import printable
 from context_core_conformance.report.results import Case, CaseOutcome, Driver, Failure, Run
 from context_core_conformance.report.targets import Address, TestClass
 

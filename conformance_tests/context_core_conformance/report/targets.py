@@ -7,7 +7,7 @@ from typing import Protocol
 import attrs
 
 from context_core import ConfigurationError
-from context_core_conformance.redaction import Redactor, masked
+from context_core_conformance.report.redaction import Redactor, masked
 from context_core_conformance.url_template import UrlTemplate
 
 

@@ -17,10 +17,10 @@ import attrs
 
 from context_core import Capability, ContextPersistence
 from context_core.model import utc_now
-from context_core_conformance.histories import Call
-from context_core_conformance.recording import Session
+from context_core_conformance.linearizability.histories import Call
+from context_core_conformance.linearizability.recorder import Session
+from context_core_conformance.linearizability.workload import WRITING, Racer
 from context_core_conformance.samples import TickingClock
-from context_core_conformance.skirmish import WRITING, Racer
 from context_core_conformance.verbs import Store
 
 

@@ -41,10 +41,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from context_core_conformance.histories import EVER, Call, History
-from context_core_conformance.offences import NotLinearizableError, Offence
-from context_core_conformance.placing import CLOCK, Placed, place
-from context_core_conformance.settling import Guess, UndecidedError, spare_deletes
+from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
+from context_core_conformance.linearizability.histories import EVER, Call, History
+from context_core_conformance.linearizability.inference import Guess, UndecidedError, spare_deletes
+from context_core_conformance.linearizability.ordering import CLOCK, Placed, place
 
 MOST_TRIES: Final = 300
 """How many ways to explain interrupted calls are tried. Each has to explain itself to nobody but the reads."""

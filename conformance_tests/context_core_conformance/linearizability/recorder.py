@@ -15,7 +15,7 @@ from context_core import (
     VersionConflictError,
     WorkflowContext,
 )
-from context_core_conformance.histories import (
+from context_core_conformance.linearizability.histories import (
     Call,
     Deleting,
     Item,

@@ -8,11 +8,11 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from context_core_conformance import stateful_strategies as drawn
-from context_core_conformance.machine_base import ModelledStore
 from context_core_conformance.outcomes import exact
-from context_core_conformance.query_strategies import STATUSES, Query
-from context_core_conformance.reference import Clause, Head
+from context_core_conformance.stateful import strategies as drawn
+from context_core_conformance.stateful.machine_base import ModelledStore
+from context_core_conformance.stateful.query_strategies import STATUSES, Query
+from context_core_conformance.stateful.reference_query import Clause, Head
 
 
 @attrs.frozen

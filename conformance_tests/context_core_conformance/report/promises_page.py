@@ -1,4 +1,4 @@
-"""docs/promises.md, written from the catalog: ``python -m context_core_conformance.promises_page > docs/promises.md``."""
+"""docs/promises.md, written from the catalog: ``python -m context_core_conformance.report.promises_page > docs/promises.md``."""
 
 import sys
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Final
 
 from context_core_conformance.promises import PROMISES, Keeper, Promise
 
-COMMAND: Final = "python -m context_core_conformance.promises_page > docs/promises.md"
+COMMAND: Final = "python -m context_core_conformance.report.promises_page > docs/promises.md"
 
 INTRODUCTION: Final = f"""\
 # The promises

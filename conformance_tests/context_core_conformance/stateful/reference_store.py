@@ -25,8 +25,8 @@ from context_core import (
 )
 from context_core.maintenance import PrunedRange
 from context_core.records import Origin, Tombstone
-from context_core_conformance.query_strategies import Query
-from context_core_conformance.reference import Clause, Head, select
+from context_core_conformance.stateful.query_strategies import Query
+from context_core_conformance.stateful.reference_query import Clause, Head, select
 
 EVERYTHING: Final = Query(clauses=(), order=(), limit=None, offset=0)
 """The query that finds all workflows, newest first."""

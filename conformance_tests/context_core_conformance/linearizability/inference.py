@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import attrs
 
-from context_core_conformance.histories import (
+from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
+from context_core_conformance.linearizability.histories import (
     Call,
     Deleting,
     History,
@@ -25,7 +26,6 @@ from context_core_conformance.histories import (
     Saving,
     sightings,
 )
-from context_core_conformance.offences import NotLinearizableError, Offence
 
 
 class Written(NamedTuple):

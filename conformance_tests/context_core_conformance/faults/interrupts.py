@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from context_core_conformance.histories import Call, Item, Result
-from context_core_conformance.recording import Session
+from context_core_conformance.linearizability.histories import Call, Item, Result
+from context_core_conformance.linearizability.recorder import Session
 from context_core_conformance.skipping import Skip, SkipKind
 from context_core_conformance.verbs import Store
 

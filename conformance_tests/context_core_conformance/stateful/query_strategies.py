@@ -8,8 +8,8 @@ import attrs
 from hypothesis import strategies as st
 
 from context_core import WorkflowContext
-from context_core_conformance.reference import Clause
 from context_core_conformance.samples import EPOCH, a_context
+from context_core_conformance.stateful.reference_query import Clause
 
 TEXTS: Final = (
     "",

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import Phase, settings
 
 from context_core import ConfigurationError
-from context_core_conformance import options, sealing, selection, test_backend
+from context_core_conformance import integrity as sealing
+from context_core_conformance import options, selection, test_backend
 from context_core_conformance.promises import PROMISES
-from context_core_conformance.redaction import Redactor
+from context_core_conformance.report.collecting import Recorder
 from context_core_conformance.report.events import EventWriter
 from context_core_conformance.report.marks import promises_of
-from context_core_conformance.report.recording import Recorder
+from context_core_conformance.report.redaction import Redactor
 from context_core_conformance.url_template import UrlTemplate
 
 

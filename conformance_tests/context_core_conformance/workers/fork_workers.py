@@ -9,11 +9,11 @@ import threading
 import traceback
 
 from context_core import ContextPersistence
-from context_core_conformance.histories import Call
+from context_core_conformance.linearizability.histories import Call
+from context_core_conformance.linearizability.recorder import Session
+from context_core_conformance.linearizability.workload import Racer
 from context_core_conformance.racing import PATIENCE_S, Start
-from context_core_conformance.recording import Session
 from context_core_conformance.samples import a_context
-from context_core_conformance.skirmish import Racer
 from context_core_conformance.verbs import Store
 
 THREADS = 4

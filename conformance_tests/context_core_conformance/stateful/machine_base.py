@@ -7,12 +7,12 @@ from typing import Any
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from context_core import Capability
-from context_core_conformance import stateful_strategies as drawn
-from context_core_conformance.model import Model
 from context_core_conformance.outcomes import Answer, Refusal, exact, outcome_of
-from context_core_conformance.reference import FREE_FORM, Clause
 from context_core_conformance.restoring import tombstones
 from context_core_conformance.samples import TickingClock
+from context_core_conformance.stateful import strategies as drawn
+from context_core_conformance.stateful.reference_query import FREE_FORM, Clause
+from context_core_conformance.stateful.reference_store import Model
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store
 

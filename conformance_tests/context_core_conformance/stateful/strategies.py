@@ -8,9 +8,9 @@ import attrs
 from hypothesis import strategies as st
 
 from context_core import Delete, Save, WorkflowContext
-from context_core_conformance.query_strategies import STATUSES, Query
-from context_core_conformance.reference import Clause
 from context_core_conformance.samples import EPOCH, a_context
+from context_core_conformance.stateful.query_strategies import STATUSES, Query
+from context_core_conformance.stateful.reference_query import Clause
 
 IDS: Final = ("a", "ab", "A", "a%", "a_b", "é", "e\u0301", "😀/\uffff")
 """Prefixes of one another, wildcards, case, both forms of one letter, characters beyond the basic plane."""

@@ -13,7 +13,8 @@ from typing import Final
 
 import attrs
 
-from context_core_conformance.histories import (
+from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
+from context_core_conformance.linearizability.histories import (
     EVER,
     Call,
     Deleting,
@@ -26,8 +27,7 @@ from context_core_conformance.histories import (
     Saving,
     Seen,
 )
-from context_core_conformance.offences import NotLinearizableError, Offence
-from context_core_conformance.settling import Guess, Settled, Track, UndecidedError, first_on, settle
+from context_core_conformance.linearizability.inference import Guess, Settled, Track, UndecidedError, first_on, settle
 
 Span = tuple[float, float]
 

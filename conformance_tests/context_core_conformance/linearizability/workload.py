@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from context_core import Capability, ContextPersistence
-from context_core_conformance.histories import Call, Deleting, Outcome, Saving, Seen, Writing
+from context_core_conformance.linearizability.histories import Call, Deleting, Outcome, Saving, Seen, Writing
+from context_core_conformance.linearizability.recorder import Session
 from context_core_conformance.racing import Start
-from context_core_conformance.recording import Session
 
 WORKFLOWS: Final = ("red", "green", "blue")
 """Few, so that racers meet."""

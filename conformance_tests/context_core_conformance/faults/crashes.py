@@ -14,7 +14,12 @@ from typing import Any, Final
 import attrs
 
 from context_core import Capability, ContextPersistence
-from context_core_conformance.crash_workers import (
+from context_core_conformance.linearizability.checker import linearize
+from context_core_conformance.linearizability.histories import EVER, Call, Outcome, Saving
+from context_core_conformance.linearizability.recorder import Session
+from context_core_conformance.racing import PATIENCE_S
+from context_core_conformance.verbs import Store
+from context_core_conformance.workers.crash_workers import (
     Ended,
     Opened,
     Opening,
@@ -26,11 +31,6 @@ from context_core_conformance.crash_workers import (
     Work,
     nurse,
 )
-from context_core_conformance.histories import EVER, Call, Outcome, Saving
-from context_core_conformance.linearizability import linearize
-from context_core_conformance.racing import PATIENCE_S
-from context_core_conformance.recording import Session
-from context_core_conformance.verbs import Store
 
 KILLS_A_LIFE: Final = 10
 """After so many kills the next ones get workflows of their own, so that histories stay short."""

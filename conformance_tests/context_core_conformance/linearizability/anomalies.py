@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from context_core_conformance.histories import EVER, Call
+from context_core_conformance.linearizability.histories import EVER, Call
 
 
 class Offence(StrEnum):

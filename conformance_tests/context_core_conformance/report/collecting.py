@@ -11,10 +11,10 @@ import attrs
 import pytest
 
 from context_core_conformance.contract import BackendContract
-from context_core_conformance.redaction import Redactor, printable
 from context_core_conformance.report.events import EventWriter
 from context_core_conformance.report.marks import promises_of, refusals_of
 from context_core_conformance.report.preflight import PreflightError, examine
+from context_core_conformance.report.redaction import Redactor, printable
 from context_core_conformance.report.results import Case, CaseOutcome, Failure
 from context_core_conformance.skipping import Skip
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from context_core import ContextBackend, OutcomeUnknownError
 from context_core.records import BatchRequest, Outcome, SavedVersion, SaveRequest
-from context_core_conformance.spying import SpyingBackend
+from context_core_conformance.call_counter import SpyingBackend
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")

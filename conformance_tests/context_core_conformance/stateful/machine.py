@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from context_core import Capability, ContextPersistence, ImportResult, Save
-from context_core_conformance import stateful_strategies as drawn
-from context_core_conformance.machine_reads import ReadingRules
-from context_core_conformance.stateful_strategies import Conditions, Deleting, Fields, Saving
+from context_core_conformance.stateful import strategies as drawn
+from context_core_conformance.stateful.machine_reads import ReadingRules
+from context_core_conformance.stateful.strategies import Conditions, Deleting, Fields, Saving
 
 
 def _declares(capability: Capability) -> Callable[["StoreMachine"], bool]:

@@ -1,0 +1,1 @@
+"""The linearizability checker: histories of racing calls are recorded, and have an order or an anomaly."""

@@ -1,0 +1,1 @@
+"""What processes and threads do side by side while a law watches them."""
