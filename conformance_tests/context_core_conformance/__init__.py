@@ -25,10 +25,10 @@ __all__ = ["PROMISES", "BackendContract", "OlderStore", "Promise", "SideDoors", 
 _MODULES: Final = {
     "PROMISES": "promises",
     "BackendContract": "contract",
-    "OlderStore": "doors",
+    "OlderStore": "access",
     "Promise": "promises",
-    "SideDoors": "doors",
-    "SilentPeer": "doors",
+    "SideDoors": "access",
+    "SilentPeer": "access",
     "Subject": "subject",
     "promise": "promises",
 }

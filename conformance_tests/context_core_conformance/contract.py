@@ -30,6 +30,7 @@ from context_core_conformance.laws.linear import LinearLaws
 from context_core_conformance.laws.long_history import LongHistoryLaws
 from context_core_conformance.laws.lost_replies import LostReplyLaws
 from context_core_conformance.laws.many import ManyLaws
+from context_core_conformance.laws.memory_held import MemoryLaws
 from context_core_conformance.laws.migration import MigrationLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
@@ -93,6 +94,7 @@ class BackendContract(
     HistoryLaws,
     LongHistoryLaws,
     ManyLaws,
+    MemoryLaws,
     MixedBatchLaws,
     RestoreLaws,
     RestoreEdgeLaws,
