@@ -15,20 +15,29 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from context_core_conformance.access import OlderStore, SideDoors, SilentPeer
+    from context_core_conformance.access import OlderStore, SilentPeer, StorageAccess
     from context_core_conformance.contract import BackendContract
     from context_core_conformance.promises import PROMISES, Promise, promise
     from context_core_conformance.subject import Subject
 
-__all__ = ["PROMISES", "BackendContract", "OlderStore", "Promise", "SideDoors", "SilentPeer", "Subject", "promise"]
+__all__ = [
+    "PROMISES",
+    "BackendContract",
+    "OlderStore",
+    "Promise",
+    "SilentPeer",
+    "StorageAccess",
+    "Subject",
+    "promise",
+]
 
 _MODULES: Final = {
     "PROMISES": "promises",
     "BackendContract": "contract",
     "OlderStore": "access",
     "Promise": "promises",
-    "SideDoors": "access",
     "SilentPeer": "access",
+    "StorageAccess": "access",
     "Subject": "subject",
     "promise": "promises",
 }

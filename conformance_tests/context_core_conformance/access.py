@@ -1,4 +1,4 @@
-"""Side doors: what a test class may tell beyond the address of a store, for laws that need more than the public API."""
+"""Storage access hooks: methods of a test class for the laws that need more than the public API."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -38,8 +38,11 @@ class SilentPeer:
     silenced: Callable[[], AbstractContextManager[object]]
 
 
-class SideDoors:
-    """All optional. A law whose door is not there is skipped, and its promise is not shown to be kept."""
+class StorageAccess:
+    """The storage access hooks of a test class; all are optional.
+
+    A law whose hook is not defined is skipped. The report then says that its promise was not checked, or only in part.
+    """
 
     def raw_storage(self, url: str) -> Iterable[bytes] | None:
         """Everything that the storage holds, read without the driver.

@@ -20,7 +20,7 @@ Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 
-class SpyingBackend(ContextBackend):
+class CallCountingBackend(ContextBackend):
     """Passes every verb on, and keeps the requests in `calls`."""
 
     def __init__(self, inner: ContextBackend) -> None:
@@ -29,23 +29,23 @@ class SpyingBackend(ContextBackend):
 
     def save(self, request: SaveRequest) -> SavedVersion:
         """Pass it on."""
-        return self._spy(self.inner.save, request)
+        return self._count(self.inner.save, request)
 
     def load(self, request: LoadRequest) -> list[StoredDocument]:
         """Pass it on."""
-        return self._spy(self.inner.load, request)
+        return self._count(self.inner.load, request)
 
     def version(self, request: VersionRequest) -> Selection:
         """Pass it on."""
-        return self._spy(self.inner.version, request)
+        return self._count(self.inner.version, request)
 
     def query(self, request: QueryRequest) -> Selection:
         """Pass it on."""
-        return self._spy(self.inner.query, request)
+        return self._count(self.inner.query, request)
 
     def batch(self, request: BatchRequest) -> list[Outcome]:
         """Pass it on."""
-        return self._spy(self.inner.batch, request)
+        return self._count(self.inner.batch, request)
 
     def describe(self) -> BackendDescription:
         """Describe the inner one."""
@@ -55,6 +55,6 @@ class SpyingBackend(ContextBackend):
         """Close the inner one."""
         self.inner.close()
 
-    def _spy(self, verb: Callable[[Request], Result], request: Request) -> Result:
+    def _count(self, verb: Callable[[Request], Result], request: Request) -> Result:
         self.calls.append(request)
         return verb(request)

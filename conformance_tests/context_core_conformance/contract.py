@@ -1,4 +1,4 @@
-"""`BackendContract`: the class that a driver's author subclasses; its laws are sealed."""
+"""`BackendContract`: the class that a driver's author subclasses; its laws are locked."""
 
 import abc
 import inspect
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 import pytest
 
 from context_core import ContextPersistence
-from context_core_conformance.access import SideDoors
+from context_core_conformance.access import StorageAccess
 from context_core_conformance.laws.batch import BatchLaws
 from context_core_conformance.laws.bounds import BoundLaws, EarlierItemLaws, RefusalOrderLaws
 from context_core_conformance.laws.capability import CapabilityLaws
@@ -109,13 +109,13 @@ class BackendContract(
     DamagedHistoryLaws,
     TimeLaws,
     StatefulLaws,
-    SideDoors,
+    StorageAccess,
 ):
     """Every law that a backend must keep. Subclass it as ``TestMine`` and give it a fresh store's URL.
 
-    What else a class may tell, for laws that need more than the public API, are its `SideDoors`.
+    Laws that need more than the public API use the optional methods of `StorageAccess`.
 
-    The laws are sealed: a subclass that defines a test of the same name, or hides one, is refused. A law about
+    The laws are locked: a subclass that defines a test of the same name, or hides one, is refused. A law about
     something that the backend does not declare as a capability becomes a check that it refuses it.
     """
 
@@ -132,9 +132,9 @@ class BackendContract(
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
-        changed = sorted(name for name, sealed in SEALED.items() if inspect.getattr_static(cls, name) is not sealed)
+        changed = sorted(name for name, law in LOCKED.items() if inspect.getattr_static(cls, name) is not law)
         if changed:
-            raise TypeError(f"{cls.__name__} redefines {', '.join(changed)}: the laws of the contract are sealed")
+            raise TypeError(f"{cls.__name__} redefines {', '.join(changed)}: the laws of the contract are locked")
         for name, reason in cls.deviations.items():
             if name not in LAWS and name not in PROMISES:
                 raise TypeError(f"{cls.__name__} deviates from {name!r}, which is neither a law nor a promise")
@@ -150,7 +150,7 @@ class BackendContract(
             place.mkdir(exist_ok=True)
             url = self.fresh_url(place)
             urls.append(url)
-            return Subject(url, place, doors=self, another=lambda: fresh(tmp_path / f"another-{len(urls)}"))
+            return Subject(url, place, access=self, another=lambda: fresh(tmp_path / f"another-{len(urls)}"))
 
         with fresh(tmp_path) as subject:
             yield subject
@@ -163,17 +163,17 @@ class BackendContract(
         return subject.open()
 
 
-_OPEN: Final = frozenset({*vars(SideDoors), "fresh_url", "dispose", "deviations"})
+_OPEN: Final = frozenset({*vars(StorageAccess), "fresh_url", "dispose", "deviations"})
 """What a test class may define."""
 
-SEALED: Final[Mapping[str, object]] = {
+LOCKED: Final[Mapping[str, object]] = {
     name: inspect.getattr_static(BackendContract, name)
     for name in dir(BackendContract)
     if not name.startswith("_") and name not in _OPEN
 }
 """Every law and every fixture, as they are when the suite is imported."""
 
-LAWS: Final[Mapping[str, Any]] = {name: law for name, law in SEALED.items() if name.startswith("test_")}
+LAWS: Final[Mapping[str, Any]] = {name: law for name, law in LOCKED.items() if name.startswith("test_")}
 """Every law, by name."""
 
 

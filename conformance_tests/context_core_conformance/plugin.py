@@ -74,7 +74,7 @@ class _Watch:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Bring the suite in where only the reports tell of laws, as in the process that leads those of pytest-xdist."""
         if any(name == options.DEVIATION for name, _ in report.user_properties) and not _has_suite(self._config):
-            _suite(self._config).sealing.pytest_runtest_logreport(report)
+            _suite(self._config).integrity.pytest_runtest_logreport(report)
 
 
 def _has_suite(config: pytest.Config) -> bool:

@@ -42,7 +42,7 @@ def a_restore(  # noqa: PLR0913  # as many as there are facts of a version
     )
 
 
-def a_buried(
+def a_restored_tombstone(
     last_version: int, workflow_id: str = "order-7", *, deleted_at: datetime = EPOCH
 ) -> RestoreTombstoneRequest:
     """A request to restore the tombstone of a workflow."""

@@ -19,8 +19,8 @@ class SkipKind(StrEnum):
     """The law needs a capability that the backend does not declare; its refusal is a law of its own."""
     DECLARED = "declared"
     """The law checks the refusal of a capability that the backend declares."""
-    NO_DOOR = "no_door"
-    """The test class gives no side door that the law needs: `raw_storage` for one."""
+    NO_ACCESS = "no_access"
+    """The law needs a storage access hook, `raw_storage` for example, that the test class does not define."""
     OTHER = "other"
 
 
@@ -54,9 +54,9 @@ def skip_declared(capability: Capability) -> NoReturn:
     Skip(SkipKind.DECLARED, f"the backend declares the capability {capability.value!r}", capability).now()
 
 
-def skip_without_door(door: str) -> NoReturn:
-    """Skip a law that needs a side door which the test class does not give."""
-    Skip(SkipKind.NO_DOOR, f"the backend's test class gives no side door {door!r}").now()
+def skip_without_access(hook: str) -> NoReturn:
+    """Skip a law that needs a storage access hook which the test class does not define."""
+    Skip(SkipKind.NO_ACCESS, f"the test class gives no storage access hook {hook!r}").now()
 
 
 def refuses(*capabilities: Capability) -> Callable[[F], F]:

@@ -9,8 +9,8 @@ from typing import Any, Self, TypeVar
 from context_core import Capability, ContextBackend, ContextPersistence
 from context_core.plugins import open_backend
 from context_core.url import BackendURL
-from context_core_conformance.access import SideDoors
-from context_core_conformance.skipping import skip_undeclared, skip_without_door
+from context_core_conformance.access import StorageAccess
+from context_core_conformance.skipping import skip_undeclared, skip_without_access
 
 T = TypeVar("T")
 
@@ -18,11 +18,11 @@ T = TypeVar("T")
 class Subject:
     """Opens handles to one store, and closes them all at the end."""
 
-    def __init__(self, url: str, folder: Path, *, doors: SideDoors, another: Callable[[], "Subject"]) -> None:
+    def __init__(self, url: str, folder: Path, *, access: StorageAccess, another: Callable[[], "Subject"]) -> None:
         self.url = url
         self.folder = folder
         """A place for files of a law's own; a driver's files may lie in it too."""
-        self.doors = doors
+        self.access = access
         self._another = another
         self._opened = ExitStack()
 
@@ -60,7 +60,7 @@ class Subject:
 
     def open_backup(self, path: Path) -> ContextPersistence[Any]:
         """Open the backup that was made at *path*; skips where the test class does not tell its URL."""
-        return self.open_at(needed(self.doors.backup_url(path), "backup_url"))
+        return self.open_at(needed(self.access.backup_url(path), "backup_url"))
 
     def around(self, backend: ContextBackend, **options: Any) -> ContextPersistence[Any]:
         """Open a store around a backend object."""
@@ -77,8 +77,8 @@ class Subject:
             skip_undeclared(capability)
 
     def raw_storage(self) -> bytes:
-        """Everything that the storage holds, read through the side door; skips where there is none."""
-        return b"\n".join(needed(self.doors.raw_storage(self.url), "raw_storage"))
+        """Everything that the storage holds, read without the driver. Skips the law if the test class has no hook for it."""
+        return b"\n".join(needed(self.access.raw_storage(self.url), "raw_storage"))
 
     def close_all(self) -> None:
         """Close whatever was opened so far."""
@@ -93,8 +93,8 @@ class Subject:
         self.close_all()
 
 
-def needed(answer: T | None, door: str) -> T:
-    """What a side door gave; skips where the test class has none."""
+def needed(answer: T | None, hook: str) -> T:
+    """The answer of a storage access hook. The law is skipped if the test class does not define the hook."""
     if answer is None:
-        skip_without_door(door)
+        skip_without_access(hook)
     return answer

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import Phase, settings
 
 from context_core import ConfigurationError
-from context_core_conformance import integrity as sealing
 from context_core_conformance import options, selection, test_backend
+from context_core_conformance.integrity import IntegrityCheck
 from context_core_conformance.promises import PROMISES
 from context_core_conformance.report.collecting import Recorder
 from context_core_conformance.report.events import EventWriter
@@ -24,7 +24,7 @@ class Suite:
     """The plugin of a run that holds laws."""
 
     redact: Redactor
-    sealing: sealing.Sealing
+    integrity: IntegrityCheck
 
     @classmethod
     def joining(cls, config: pytest.Config) -> Self:
@@ -34,7 +34,7 @@ class Suite:
             pytest.UsageError: One of the options is wrong.
         """
         url = config.getoption(options.BACKEND)
-        suite = cls(Redactor.of(url or ""), sealing.register(config))
+        suite = cls(Redactor.of(url or ""), IntegrityCheck.registered(config))
         if url is not None:
             try:
                 test_backend.TestBackend.template = UrlTemplate.parse(url)

@@ -1,6 +1,6 @@
 """The contract on a backend that is named by its address: what `pytest --pyargs context_core_conformance` collects.
 
-``--context-backend=URL`` says which. To give a side door, or to dispose of stores, subclass BackendContract instead.
+``--context-backend=URL`` says which. To give a storage access hook, or to dispose of stores, subclass BackendContract instead.
 """
 
 from pathlib import Path

@@ -194,7 +194,7 @@ def test_a_refusal_is_run_with_its_promise(run, tmp_path):
 
 
 def test_nothing_ran_is_red(run):
-    """A promise whose laws all need a side door that is not there cannot be asked about with success."""
+    """A promise whose laws all need a storage access hook that is not there cannot be asked about with success."""
     done = run("good://{unique}", "--promise", "CO11")
     assert done.returncode == 3, done.stdout + done.stderr
 
@@ -303,13 +303,13 @@ def test_pytest_itself_shows_no_password(run, tmp_path):
 
 
 def test_a_test_class_is_checked_as_its_author_wrote_it(run, tmp_path, folder):
-    """With its own stores, and its side door."""
+    """With its own stores, and its storage access hook."""
     done = run("odd_suites:Mine", "--promise", "DE01", "--json", "r.json")
     assert done.returncode == 1, done.stdout + done.stderr
     report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert report["target"] == "odd_suites:Mine"
     assert "skipped" not in {law["outcome"] for law in report["laws"]}, (
-        "the side door is there, though it shows nothing"
+        "the storage access hook is there, though it shows nothing"
     )
     python, *words = shlex.split(next(law["failure"]["replay"] for law in report["laws"] if law["failure"]))
     again = run(*words, command=(sys.executable,))

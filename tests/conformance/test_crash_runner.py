@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from context_core_conformance.faults.crashes import kill_writers
-from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
+from context_core_conformance.linearizability.anomalies import Anomaly, NotLinearizableError
 
 # Each has the SQLite driver do the work, but for one thing.
 DRIVERS = """
@@ -81,18 +81,18 @@ def strange_drivers(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "offences"),
+    ("scheme", "anomalies"),
     [
-        ("torn", {Offence.TORN, Offence.REFUSED_BUT_WRITTEN, Offence.INSIDE_BATCH, Offence.NOT_THERE}),
-        ("hasty", {Offence.REFUSED_BUT_WRITTEN}),
-        ("late", {Offence.STALE, Offence.OTHER_CONTENT, Offence.NOT_THERE}),
+        ("torn", {Anomaly.TORN, Anomaly.REFUSED_BUT_WRITTEN, Anomaly.INSIDE_BATCH, Anomaly.NOT_THERE}),
+        ("hasty", {Anomaly.REFUSED_BUT_WRITTEN}),
+        ("late", {Anomaly.STALE, Anomaly.OTHER_CONTENT, Anomaly.NOT_THERE}),
     ],
 )
-def test_a_driver_that_loses_or_tears_is_found_out(tmp_path, scheme, offences):
+def test_a_driver_that_loses_or_tears_is_found_out(tmp_path, scheme, anomalies):
     """A few dozen kills are enough."""
     with pytest.raises(NotLinearizableError) as caught:
         kill_writers(f"{scheme}:///{tmp_path}/store.db", 40)
-    assert caught.value.offence in offences
+    assert caught.value.anomaly in anomalies
     assert len(caught.value.calls) <= 4
 
 

@@ -1,9 +1,9 @@
-"""The checker on histories made by hand: each kind of offence is caught, named, and shown by as few calls as can be."""
+"""The checker on histories made by hand: each kind of anomaly is caught, named, and shown by as few calls as can be."""
 
 import attrs
 import pytest
 
-from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
+from context_core_conformance.linearizability.anomalies import Anomaly, NotLinearizableError
 from context_core_conformance.linearizability.checker import linearize
 from context_core_conformance.linearizability.histories import (
     EVER,
@@ -50,12 +50,12 @@ BATCH = call("b", 4, 5, save("a1", name="a"), save("b1", name="b"), got=[1, 1])
 
 BAD = {
     "one version for two saves": (
-        Offence.DUPLICATE,
+        Anomaly.DUPLICATE,
         [FIRST, call("q", 0, 1, save("other"), got=1), call("r", 5, 6, save("more"), got=2)],
         ["p", "q"],
     ),
     "one interrupted save twice": (
-        Offence.DUPLICATE,
+        Anomaly.DUPLICATE,
         [
             interrupted("p", 0, save("x")),
             call("q", 1, 2, LOAD, got=Seen(1, "x")),
@@ -63,9 +63,9 @@ BAD = {
         ],
         ["p", "r"],
     ),
-    "a number left out": (Offence.GAP, [FIRST, call("q", 2, 3, save("third"), got=3)], ["p", "q"]),
+    "a number left out": (Anomaly.GAP, [FIRST, call("q", 2, 3, save("third"), got=3)], ["p", "q"]),
     "a list with a hole": (
-        Offence.GAP,
+        Anomaly.GAP,
         [
             FIRST,
             SECOND,
@@ -74,51 +74,51 @@ BAD = {
         ],
         ["r"],
     ),
-    "content from nowhere": (Offence.INVENTED, [FIRST, call("q", 2, 3, LOAD, got=Seen(2, "ghost"))], ["q"]),
+    "content from nowhere": (Anomaly.INVENTED, [FIRST, call("q", 2, 3, LOAD, got=Seen(2, "ghost"))], ["q"]),
     "content of another version": (
-        Offence.OTHER_CONTENT,
+        Anomaly.OTHER_CONTENT,
         [FIRST, SECOND, call("q", 4, 5, LOAD, got=Seen(2, "first"))],
         ["p", "p", "q"],
     ),
     "another version than was asked for": (
-        Offence.OTHER_CONTENT,
+        Anomaly.OTHER_CONTENT,
         [FIRST, SECOND, call("q", 4, 5, Loading("w", 1), got=Seen(2, "second"))],
         ["q"],
     ),
     "half a document": (
-        Offence.OTHER_CONTENT,
+        Anomaly.OTHER_CONTENT,
         [FIRST, call("q", 4, 5, LOAD, got=Seen(1, "first, damaged"))],
         ["p", "q"],
     ),
     "a refused save that is there": (
-        Offence.REFUSED_BUT_WRITTEN,
+        Anomaly.REFUSED_BUT_WRITTEN,
         [FIRST, conflict("q", 2, 3, save("no", 7), stood_at=1), call("r", 4, 5, LOAD, got=Seen(2, "no"))],
         ["q", "r"],
     ),
     "a lost update": (
-        Offence.LOST_UPDATE,
+        Anomaly.LOST_UPDATE,
         [FIRST, call("q", 2, 5, save("mine", 1), got=2), call("r", 2, 5, save("yours", 1), got=3)],
         ["q", "r"],
     ),
     "a delete that was not noticed": (
-        Offence.LOST_UPDATE,
+        Anomaly.LOST_UPDATE,
         [FIRST, DELETED, call("q", 4, 5, save("late", 1), got=2)],
         ["p", "q"],
     ),
-    "a creation over what exists": (Offence.LOST_UPDATE, [FIRST, call("q", 2, 3, save("x", 0), got=2)], ["p", "q"]),
+    "a creation over what exists": (Anomaly.LOST_UPDATE, [FIRST, call("q", 2, 3, save("x", 0), got=2)], ["p", "q"]),
     "an update of what is gone": (
-        Offence.LOST_UPDATE,
+        Anomaly.LOST_UPDATE,
         [FIRST, DELETED, call("q", 4, 5, Saving("w", "x", must_exist=True), got=2)],
         ["p", "q"],
     ),
-    "a conflict with itself": (Offence.FALSE_CONFLICT, [FIRST, conflict("q", 2, 3, save("x", 1), stood_at=1)], ["q"]),
+    "a conflict with itself": (Anomaly.FALSE_CONFLICT, [FIRST, conflict("q", 2, 3, save("x", 1), stood_at=1)], ["q"]),
     "two deletes of one history": (
-        Offence.NOTHING_TO_DELETE,
+        Anomaly.NOTHING_TO_DELETE,
         [FIRST, DELETED, call("q", 2, 3, Deleting("w", expected=1), got=True)],
         ["p", "q"],
     ),
     "a deleted version in a list": (
-        Offence.RESURRECTED,
+        Anomaly.RESURRECTED,
         [
             FIRST,
             DELETED,
@@ -128,35 +128,35 @@ BAD = {
         ["p", "r"],
     ),
     "a list without its beginning": (
-        Offence.CUT,
+        Anomaly.CUT,
         [FIRST, SECOND, call("r", 6, 7, Listing("w"), got=[(Seen(2, "second"),)])],
         ["p", "r"],
     ),
-    "nothing where something is": (Offence.NOT_THERE, [FIRST, call("q", 2, 3, LOAD, got=None)], ["p", "q"]),
+    "nothing where something is": (Anomaly.NOT_THERE, [FIRST, call("q", 2, 3, LOAD, got=None)], ["p", "q"]),
     "a version that vanished": (
-        Offence.NOT_THERE,
+        Anomaly.NOT_THERE,
         [FIRST, SECOND, call("q", 4, 5, Loading("w", 1), got=None)],
         ["p", "q"],
     ),
     "a later save with a lower number": (
-        Offence.BELOW_EARLIER,
+        Anomaly.BELOW_EARLIER,
         [call("p", 0, 1, save("x"), got=2), call("q", 2, 3, save("y"), got=1)],
         ["p", "q"],
     ),
     "a read of the future": (
-        Offence.TIME_TRAVEL,
+        Anomaly.TIME_TRAVEL,
         [FIRST, call("q", 2, 3, LOAD, got=Seen(2, "x")), call("r", 4, 5, save("x"), got=2)],
         ["q", "r"],
     ),
-    "a stale read": (Offence.STALE, [FIRST, SECOND, call("q", 4, 5, LOAD, got=Seen(1, "first"))], ["p", "q"]),
-    "a stale conflict": (Offence.STALE, [FIRST, SECOND, conflict("q", 4, 5, save("x", 9), stood_at=1)], ["p", "q"]),
+    "a stale read": (Anomaly.STALE, [FIRST, SECOND, call("q", 4, 5, LOAD, got=Seen(1, "first"))], ["p", "q"]),
+    "a stale conflict": (Anomaly.STALE, [FIRST, SECOND, conflict("q", 4, 5, save("x", 9), stood_at=1)], ["p", "q"]),
     "a version read after its delete": (
-        Offence.STALE,
+        Anomaly.STALE,
         [FIRST, DELETED, call("q", 4, 5, Loading("w", 1), got=Seen(1, "first"))],
         ["p", "q"],
     ),
     "a reader who goes back": (
-        Offence.WENT_BACK,
+        Anomaly.WENT_BACK,
         [
             FIRST,
             call("p", 2, 9, save("x"), got=2),
@@ -166,22 +166,22 @@ BAD = {
         ["q", "r"],
     ),
     "a batch seen in its middle": (
-        Offence.INSIDE_BATCH,
+        Anomaly.INSIDE_BATCH,
         [call("b", 0, 9, save("x"), save("y"), got=[1, 2]), call("q", 3, 4, LOAD, got=Seen(1, "x"))],
         ["b", "q"],
     ),
     "a batch with a stranger in it": (
-        Offence.INSIDE_BATCH,
+        Anomaly.INSIDE_BATCH,
         [call("b", 0, 9, save("x"), save("y"), got=[1, 3]), call("q", 3, 4, save("z"), got=2)],
         ["b", "q"],
     ),
     "half a batch in one look": (
-        Offence.TORN,
+        Anomaly.TORN,
         [BATCH, call("q", 4, 5, Loading("a"), Loading("b"), got=[Seen(1, "a1"), None])],
         ["b", "q"],
     ),
     "half a batch in two looks": (
-        Offence.TORN,
+        Anomaly.TORN,
         [
             call("b", 0, 9, save("a1", name="a"), save("b1", name="b"), got=[1, 1]),
             call("q", 2, 3, Loading("a"), got=Seen(1, "a1")),
@@ -190,7 +190,7 @@ BAD = {
         ["b", "q", "r"],
     ),
     "half of an interrupted batch": (
-        Offence.TORN,
+        Anomaly.TORN,
         [
             interrupted("b", 0, save("a1", name="a"), save("b1", name="b")),
             call("q", 2, 3, Loading("a"), got=Seen(1, "a1")),
@@ -270,19 +270,19 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_an_offence_is_named_and_shown(name):
+def test_an_anomaly_is_named_and_shown(name):
     """By the calls that it takes, and no others, whatever else went on."""
-    offence, history, shown = BAD[name]
+    anomaly, history, shown = BAD[name]
     bystanders = [call(f"bystander {n}", 0, 9, save(f"{n}", name=f"w{n}"), got=1) for n in range(20)]
     with pytest.raises(NotLinearizableError) as caught:
         linearize([*bystanders, *history])
-    assert caught.value.offence is offence
+    assert caught.value.anomaly is anomaly
     assert sorted(each.who for each in caught.value.calls) == sorted(shown)
 
 
-def test_every_offence_has_its_example():
+def test_every_anomaly_has_its_example():
     """None of the names is unused."""
-    assert {offence for offence, _, _ in BAD.values()} == set(Offence)
+    assert {anomaly for anomaly, _, _ in BAD.values()} == set(Anomaly)
 
 
 @pytest.mark.parametrize("name", GOOD)

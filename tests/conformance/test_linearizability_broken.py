@@ -10,7 +10,7 @@ import pytest
 from context_core import ContextPersistence
 from context_core.model import utc_now
 from context_core.records import BatchRequest, DeleteRequest, LoadRequest, SavedVersion, SaveRequest
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.linearizability.anomalies import NotLinearizableError
 from context_core_conformance.linearizability.checker import linearize
 from context_core_conformance.linearizability.recorder import Session
@@ -33,7 +33,7 @@ def unlocked():
     return backend
 
 
-class Broken(SpyingBackend):
+class Broken(CallCountingBackend):
     """Around a backend that is not."""
 
     def __init__(self):

@@ -1,9 +1,9 @@
 """The memory backend keeps the contract."""
 
-from builtin_doors import MemoryDoors
+from builtin_access import MemoryAccess
 
 from context_core_conformance import BackendContract
 
 
-class TestMemory(MemoryDoors, BackendContract):
+class TestMemory(MemoryAccess, BackendContract):
     pass

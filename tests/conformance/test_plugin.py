@@ -7,7 +7,7 @@ import pytest
 
 from context_core_conformance import options, plugin
 from context_core_conformance import suite_plugin as taking_part
-from context_core_conformance.integrity import Sealing
+from context_core_conformance.integrity import IntegrityCheck
 from context_core_conformance.report.redaction import Redactor
 
 PYTEST = (
@@ -78,7 +78,7 @@ def test_who_asks_for_the_suite_is_told_what_it_needs(tmp_path, option):
 
 
 def test_a_class_of_laws_brings_the_suite_in(tmp_path):
-    """Without any option: the seal, the promises in the report and the deviations are there."""
+    """Without any option: the integrity check, the promises in the report and the deviations are there."""
     (tmp_path / "test_mine.py").write_text(
         "from context_core_conformance import BackendContract\n"
         "class TestMine(BackendContract):\n"
@@ -94,10 +94,10 @@ def test_a_class_of_laws_brings_the_suite_in(tmp_path):
 def test_reports_of_other_processes_bring_the_suite_in(pytestconfig, monkeypatch):
     """The process that leads those of pytest-xdist imports no law, and yet tells of the deviations."""
     told = []
-    monkeypatch.setattr(Sealing, "pytest_runtest_logreport", lambda _, report: told.append(report))
+    monkeypatch.setattr(IntegrityCheck, "pytest_runtest_logreport", lambda _, report: told.append(report))
     watch = plugin._Watch(pytestconfig)
     monkeypatch.setattr(plugin, "_has_suite", lambda _: False)
-    joined = taking_part.Suite(redact=Redactor.of(""), sealing=Sealing(pytestconfig))
+    joined = taking_part.Suite(redact=Redactor.of(""), integrity=IntegrityCheck(pytestconfig))
     monkeypatch.setattr(plugin, "_suite", lambda _: joined)
     deviating = pytest.TestReport(
         "n", ("f", 1, "n"), {}, "passed", None, "call", user_properties=[(options.DEVIATION, [])]

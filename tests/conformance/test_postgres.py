@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import psycopg
 import pytest
-from builtin_doors import unpacked
+from builtin_access import unpacked
 from postgres_server import Database
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier

@@ -1,9 +1,9 @@
 """The SQLite backend keeps the contract."""
 
-from builtin_doors import SqliteDoors
+from builtin_access import SqliteAccess
 
 from context_core_conformance import BackendContract
 
 
-class TestSqlite(SqliteDoors, BackendContract):
-    """Every law, and every door behind the driver."""
+class TestSqlite(SqliteAccess, BackendContract):
+    """Every law, and every storage access hook."""

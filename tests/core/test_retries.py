@@ -7,7 +7,7 @@ from context_core import ConfigurationError, ContextPersistence, IdempotencyConf
 from context_core.idempotency import content_of, idempotency_key
 from context_core.records import IdempotencyKey, StoredDocument
 from context_core.serialization import ContextSerializer
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.laws.hooks_codec import XorCodec
 from context_core_conformance.laws.idem_content import KeyedCodec, built
 from context_core_conformance.samples import a_context
@@ -15,7 +15,7 @@ from context_core_conformance.verbs import a_save
 from context_core_memory import MemoryBackend
 
 
-class Meddling(SpyingBackend):
+class Meddling(CallCountingBackend):
     """Does something before a load."""
 
     def __init__(self, inner):
@@ -68,7 +68,7 @@ def test_a_version_that_cannot_be_read_is_a_conflict(is_batch):
 def test_a_driver_that_goes_on_refusing_is_not_asked_for_ever():
     """A driver that looks at nothing but hashes is asked three times."""
 
-    class Stubborn(SpyingBackend):
+    class Stubborn(CallCountingBackend):
         def save(self, request):
             name = request.idempotency
             return super().save(attrs.evolve(request, idempotency=name and attrs.evolve(name, same_as=None)))

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from context_core import ContextBackend, OutcomeUnknownError
 from context_core.records import BatchRequest, Outcome, SavedVersion, SaveRequest
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
@@ -22,7 +22,7 @@ class Loss(Enum):
     """It is done."""
 
 
-class LossyBackend(SpyingBackend):
+class LossyBackend(CallCountingBackend):
     """Asks *lose* at each write what is to be lost of it; the caller is told OutcomeUnknownError, whichever it was."""
 
     def __init__(self, inner: ContextBackend, lose: Callable[[], Loss]) -> None:

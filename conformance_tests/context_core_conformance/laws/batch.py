@@ -55,18 +55,18 @@ def good_operations() -> list[Operation]:
 def prepare(subject: Subject) -> Any:
     """A backend with some workflows on it."""
     backend = subject.backend()
-    apply(backend, a_save("old"), a_save("doomed"), a_save("doomed"), a_save("buried"))
-    apply(backend, DeleteRequest(workflow_id="buried"))
+    apply(backend, a_save("old"), a_save("doomed"), a_save("doomed"), a_save("deleted"))
+    apply(backend, DeleteRequest(workflow_id="deleted"))
     return backend
 
 
 FAILURES: dict[str, tuple[Operation, type[PersistenceError]]] = {
     "conflict": (a_save("bystander", expected_version=7), VersionConflictError),
-    "conflict of a creation": (a_save("buried", expected_version=1), VersionConflictError),
+    "conflict of a creation": (a_save("deleted", expected_version=1), VersionConflictError),
     "conflict of a delete": (DeleteRequest(workflow_id="bystander", expected_version=7), VersionConflictError),
-    "must exist": (a_save("buried", must_exist=True), ContextNotFoundError),
+    "must exist": (a_save("deleted", must_exist=True), ContextNotFoundError),
 }
-ALL_IDS = ("new", "old", "doomed", "missing", "buried", "bystander", "fleeting")
+ALL_IDS = ("new", "old", "doomed", "missing", "deleted", "bystander", "fleeting")
 
 
 class BatchLaws:
@@ -86,7 +86,7 @@ class BatchLaws:
             backend.batch(BatchRequest(operations=operations))
         assert everything(backend, ALL_IDS) == before
         assert everything(subject.backend(), ALL_IDS) == before
-        names = ("new", "old", "doomed", "buried", "fleeting")
+        names = ("new", "old", "doomed", "deleted", "fleeting")
         assert [backend.save(a_save(name)).version for name in names] == [1, 2, 3, 2, 1]
 
     @promise("BA01", "ID02")
@@ -173,7 +173,7 @@ class BatchLaws:
 
     @promise("BA03")
     def test_the_empty_batch_leaves_the_storage_as_it_was(self, subject: Subject) -> None:
-        """Through the side door, too, nothing has moved."""
+        """Through the storage access hook, too, nothing has moved."""
         store = subject.open()
         store.save_context(a_context())
         before = subject.raw_storage()

@@ -13,7 +13,7 @@ from context_core import (
     VersionConflictError,
 )
 from context_core.records import DeleteRequest, SaveRequest
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
 from context_core_conformance.samples import a_context
@@ -245,12 +245,12 @@ class CasLaws:
     @promise("CA08")
     def test_a_conflict_is_not_retried_inside(self, subject: Subject) -> None:
         """The driver is asked once, and the caller decides."""
-        spy = SpyingBackend(subject.backend())
-        store = subject.around(spy)
+        counter = CallCountingBackend(subject.backend())
+        store = subject.around(counter)
         store.save_context(a_context())
         with pytest.raises(VersionConflictError):
             store.save_context(a_context(), expected_version=7)
-        assert [type(call) for call in spy.calls] == [SaveRequest, SaveRequest]
+        assert [type(call) for call in counter.calls] == [SaveRequest, SaveRequest]
 
     @promise("CA08")
     def test_a_conflict_is_final_and_leaves_the_store_usable(self, subject: Subject) -> None:

@@ -10,7 +10,7 @@ from context_core.url import BackendURL
 from context_core_conformance.faults.crashes import kill_opener, kill_writers, nursery
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import TickingClock
-from context_core_conformance.skipping import skip_without_door
+from context_core_conformance.skipping import skip_without_access
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Contents, everything
 
@@ -49,9 +49,9 @@ def _older(subject: Subject, name: str) -> str:
     """The address of a store that an older version of the driver wrote, every time with the same content."""
     folder = subject.folder / name
     folder.mkdir()
-    older = next(iter(subject.doors.older_stores(folder)), None)
+    older = next(iter(subject.access.older_stores(folder)), None)
     if older is None:
-        skip_without_door("older_stores")
+        skip_without_access("older_stores")
     return older.url
 
 

@@ -17,7 +17,7 @@ from context_core_conformance.laws.hooks_hostile import plant
 from context_core_conformance.laws.verify import DAMAGED, named
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import a_context
-from context_core_conformance.skipping import skip_without_door
+from context_core_conformance.skipping import skip_without_access
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store
 
@@ -43,7 +43,7 @@ VERBS: Final[dict[str, Callable[[Store], object]]] = {
 """What reads or writes a workflow by its id."""
 
 LOSSES: Final = ("lose_head", "lose_history")
-"""The side doors by which one half of a workflow goes."""
+"""The storage access hooks by which one half of a workflow goes."""
 
 each_loss: Final = pytest.mark.parametrize("loss", LOSSES)
 
@@ -134,8 +134,8 @@ class DamagedHistoryLaws:
         report = subject.backend().verify()
         assert (report.checked_versions, report.is_sound) == (expected, True)
         for name in ("a", "b", "z"):
-            if not subject.doors.damage(subject.url, name, 3):
-                skip_without_door("damage")
+            if not subject.access.damage(subject.url, name, 3):
+                skip_without_access("damage")
         report = subject.backend().verify()
         assert {("a", 3), ("b", 3), ("z", 3)} <= {(damage.workflow_id, damage.version) for damage in report.damages}
         assert report.checked_versions == expected
@@ -148,8 +148,8 @@ class DamagedHistoryLaws:
         store.save_contexts(a_context(f"w{number:02}") for number in range(12))
         bad = {"w00", "w03", "w04", "w11"}
         for name in bad:
-            if not subject.doors.damage(subject.url, name, 1):
-                skip_without_door("damage")
+            if not subject.access.damage(subject.url, name, 1):
+                skip_without_access("damage")
         reader = subject.open()
         good = sorted({f"w{number:02}" for number in range(12)} - bad)
         for limit in (1, 3, 8, 12):
@@ -176,6 +176,6 @@ def _half(subject: Subject, loss: str) -> Store:
     """A store in which one half of `order-7`, of three versions, is gone, between two other workflows."""
     store = subject.open()
     store.save_contexts([a_context("a"), *(a_context(epic_num=number) for number in (1, 2, 3)), a_context("z")])
-    if not getattr(subject.doors, loss)(subject.url, "order-7"):
-        skip_without_door(loss)
+    if not getattr(subject.access, loss)(subject.url, "order-7"):
+        skip_without_access(loss)
     return store

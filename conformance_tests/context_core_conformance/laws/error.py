@@ -22,7 +22,7 @@ from context_core import (
     VersionNotFoundError,
 )
 from context_core.records import SaveRequest
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.misuse import MISUSES, Misuse, each_misuse
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
@@ -242,25 +242,25 @@ class ErrorLaws:
     @promise("ER04")
     def test_bad_arguments_never_reach_the_backend(self, subject: Subject) -> None:
         """They fail before any verb is called."""
-        spy = SpyingBackend(subject.backend())
-        store = subject.around(spy)
+        counter = CallCountingBackend(subject.backend())
+        store = subject.around(counter)
         store.save_context(a_context("w"))
         reached = {}
         for misuse in MISUSES:
-            spy.calls.clear()
+            counter.calls.clear()
             with contextlib.suppress(ContextCoreError):
                 misuse.call(store)
-            reached[misuse.name] = [type(call).__name__ for call in spy.calls]
+            reached[misuse.name] = [type(call).__name__ for call in counter.calls]
         assert {name: calls for name, calls in reached.items() if calls} == {}
 
     @promise("ER04")
     def test_bad_item_stops_a_batch_before_any_verb(self, subject: Subject) -> None:
         """The last of many contexts is looked at before the first is written."""
-        spy = SpyingBackend(subject.backend())
+        counter = CallCountingBackend(subject.backend())
         contexts = (a_context(f"w{number}", metadata={"k": {1} if number == 99 else 1}) for number in range(100))
         with pytest.raises(UnserializableValueError):
-            subject.around(spy).save_contexts(contexts)
-        assert spy.calls == []
+            subject.around(counter).save_contexts(contexts)
+        assert counter.calls == []
 
 
 def _told(error: BaseException | None) -> Iterator[str]:

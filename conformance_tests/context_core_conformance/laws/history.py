@@ -7,7 +7,7 @@ import pytest
 
 from context_core import ContextExistsError, ContextNotFoundError, VersionHeader, VersionNotFoundError
 from context_core.records import DeleteRequest, LoadRequest, Origin, StoredDocument
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.laws.history_diff import DiffLaws
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
@@ -16,7 +16,7 @@ from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save, apply, everything, refusal
 
 
-class MeddlingBackend(SpyingBackend):
+class MeddlingBackend(CallCountingBackend):
     """Lets someone else write right after the first load."""
 
     operation: Any = None

@@ -20,7 +20,7 @@ from context_core import (
     UnsupportedOperationError,
 )
 from context_core.records import LoadRequest
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.promises import promise
 from context_core_conformance.restoring import whole
 from context_core_conformance.samples import EPOCH, a_context
@@ -72,19 +72,19 @@ def a_secret(workflow_id: str = "order-7", number: int = 0, **fields: Any) -> An
 
 class CodecLaws:
     @pytest.fixture
-    def sealed(self, subject: Subject) -> Store:
+    def encoded(self, subject: Subject) -> Store:
         """A store with a codec."""
         return subject.open(document_codec=XorCodec())
 
     @promise("HO04")
-    def test_a_codec_round_trips_through_every_verb(self, subject: Subject, sealed: Store) -> None:
+    def test_a_codec_round_trips_through_every_verb(self, subject: Subject, encoded: Store) -> None:
         """Saves, batches, loads, searches, histories, rollbacks, forks and diffs, on this handle and another."""
         first, second = a_secret(number=1), a_secret(number=2)
-        assert sealed.save_context(first) == 1
-        assert sealed.batch([Save(second), Save(a_secret("b")), Delete("none")]) == [2, 1, False]
-        assert sealed.rollback("order-7", 1) == 3
-        assert sealed.fork("order-7", "fork", 2) == 1
-        for store in (sealed, subject.open(document_codec=XorCodec())):
+        assert encoded.save_context(first) == 1
+        assert encoded.batch([Save(second), Save(a_secret("b")), Delete("none")]) == [2, 1, False]
+        assert encoded.rollback("order-7", 1) == 3
+        assert encoded.fork("order-7", "fork", 2) == 1
+        for store in (encoded, subject.open(document_codec=XorCodec())):
             assert [store.load_context("order-7", version=version) for version in (1, 2, 3)] == [first, second, first]
             assert store.load_context("order-7", as_of=EPOCH.replace(year=9000)) == first
             assert store.load_contexts(["b", "order-7"]) == [a_secret("b"), first]
@@ -96,19 +96,19 @@ class CodecLaws:
             assert store.diff("order-7", 1, 2).apply(first) == second
 
     @promise("HO04")
-    def test_no_plain_text_is_stored(self, subject: Subject, sealed: Store) -> None:
-        """Nothing that only the document holds is seen through the side door."""
-        sealed.save_contexts([a_secret(number=number) for number in range(3)])
-        sealed.rollback("order-7", 2)
-        sealed.fork("order-7", "fork")
+    def test_no_plain_text_is_stored(self, subject: Subject, encoded: Store) -> None:
+        """Nothing that only the document holds is seen through the storage access hook."""
+        encoded.save_contexts([a_secret(number=number) for number in range(3)])
+        encoded.rollback("order-7", 2)
+        encoded.fork("order-7", "fork")
         assert SECRET.encode() not in subject.raw_storage()
         subject.open().save_context(a_secret("plain"))
         assert SECRET.encode() in subject.raw_storage()
 
     @promise("HO04")
-    def test_every_save_has_an_id_of_its_own(self, subject: Subject, sealed: Store) -> None:
+    def test_every_save_has_an_id_of_its_own(self, subject: Subject, encoded: Store) -> None:
         """Equal contexts are stored differently: the save id is new each time, and kept beside the document."""
-        sealed.save_contexts([a_secret()] * 5)
+        encoded.save_contexts([a_secret()] * 5)
         documents = [document for _, document in everything(subject.backend())["order-7"][1:]]
         assert {len(document.save_id or b"") for document in documents} == {16}
         assert (
@@ -125,31 +125,31 @@ class CodecLaws:
         assert store.load_context("w3") == a_secret("w3", 3)
 
     @promise("HO04", "ID01", "ID02")
-    def test_a_retry_is_recognised_though_the_codec_is_random(self, subject: Subject, sealed: Store) -> None:
+    def test_a_retry_is_recognised_though_the_codec_is_random(self, subject: Subject, encoded: Store) -> None:
         """The hash of its content is taken before the codec."""
         subject.requires(Capability.IDEMPOTENCY)
-        assert [sealed.save_context(a_secret(), idempotency_key="k") for _ in range(3)] == [1, 1, 1]
-        assert sealed.batch([Save(a_secret(), idempotency_key="k")]) == [1]
+        assert [encoded.save_context(a_secret(), idempotency_key="k") for _ in range(3)] == [1, 1, 1]
+        assert encoded.batch([Save(a_secret(), idempotency_key="k")]) == [1]
         with pytest.raises(IdempotencyConflictError):
-            sealed.save_context(a_secret(number=1), idempotency_key="k")
+            encoded.save_context(a_secret(number=1), idempotency_key="k")
 
     @promise("HO04", "MO01")
     @pytest.mark.parametrize("codec", [None, XorCodec(), XorCodec(b"another")], ids=["none", "same", "another"])
     def test_histories_move_between_stores_of_different_codecs(
-        self, subject: Subject, sealed: Store, tmp_path: Path, codec: XorCodec | None
+        self, subject: Subject, encoded: Store, tmp_path: Path, codec: XorCodec | None
     ) -> None:
         """They leave in plain and are encoded anew; importing again finds all of them there."""
-        has_keys = Capability.IDEMPOTENCY in sealed.describe().capabilities
-        sealed.save_context(a_secret(), idempotency_key="k" if has_keys else None)
-        sealed.save_contexts([a_secret(number=1), a_secret("b")])
-        assert sealed.export(tmp_path / "export").count == 3
+        has_keys = Capability.IDEMPOTENCY in encoded.describe().capabilities
+        encoded.save_context(a_secret(), idempotency_key="k" if has_keys else None)
+        encoded.save_contexts([a_secret(number=1), a_secret("b")])
+        assert encoded.export(tmp_path / "export").count == 3
         assert SECRET.encode() in (tmp_path / "export").read_bytes()
         target = subject.another().open(document_codec=codec)
         for result in (ImportResult(written=3, present=0), ImportResult(written=0, present=3)):
             assert target.import_(tmp_path / "export") == result
-        assert sealed.import_(tmp_path / "export") == ImportResult(written=0, present=3)
-        assert target.history("order-7") == sealed.history("order-7")
-        assert target.get_context_versions(1, 2) == sealed.get_context_versions(1, 2)
+        assert encoded.import_(tmp_path / "export") == ImportResult(written=0, present=3)
+        assert target.history("order-7") == encoded.history("order-7")
+        assert target.get_context_versions(1, 2) == encoded.get_context_versions(1, 2)
         if has_keys:
             assert target.save_context(a_secret(), idempotency_key="k") == 1
 
@@ -157,8 +157,8 @@ class CodecLaws:
     @pytest.mark.parametrize("filters", INSIDE, ids=str)
     def test_filters_that_look_inside_are_refused(self, subject: Subject, filters: Any) -> None:
         """By every way to search, before any verb; nothing is found by chance."""
-        spy = SpyingBackend(subject.backend())
-        store = subject.around(spy, document_codec=XorCodec())
+        counter = CallCountingBackend(subject.backend())
+        store = subject.around(counter, document_codec=XorCodec())
         searches: tuple[Callable[..., Any], ...] = (
             store.search_contexts,
             store.count_contexts,
@@ -170,22 +170,22 @@ class CodecLaws:
             with pytest.raises(UnsupportedOperationError) as caught:
                 search(filters)
             assert caught.value.backend == store.describe().name
-        assert spy.calls == []
+        assert counter.calls == []
 
     @promise("HO04")
-    def test_filters_on_indexed_fields_work(self, sealed: Store) -> None:
+    def test_filters_on_indexed_fields_work(self, encoded: Store) -> None:
         """Fields, tags and times are no secrets."""
-        sealed.save_contexts([a_secret("a", tags=["x"]), a_secret("b", story_num=None)])
-        assert sealed.search_contexts({"tags__contains": "x"}) == [a_secret("a", tags=["x"])]
-        assert sealed.search_contexts({"story_num": None, "created_at": EPOCH}) == [a_secret("b", story_num=None)]
-        assert sealed.count_contexts({"feature__prefix": "check"}) == 2
+        encoded.save_contexts([a_secret("a", tags=["x"]), a_secret("b", story_num=None)])
+        assert encoded.search_contexts({"tags__contains": "x"}) == [a_secret("a", tags=["x"])]
+        assert encoded.search_contexts({"story_num": None, "created_at": EPOCH}) == [a_secret("b", story_num=None)]
+        assert encoded.count_contexts({"feature__prefix": "check"}) == 2
 
     @promise("HO04", "CR06")
     @pytest.mark.parametrize("codec", [None, XorCodec(b"another")], ids=["none", "another"])
-    def test_without_the_codec_a_document_is_corrupt(self, subject: Subject, sealed: Store, codec: Any) -> None:
+    def test_without_the_codec_a_document_is_corrupt(self, subject: Subject, encoded: Store, codec: Any) -> None:
         """The error tells nothing of it; headers and what was stored in plain are read as ever."""
         subject.open().save_context(a_context("plain"))
-        sealed.save_context(a_secret())
+        encoded.save_context(a_secret())
         store = subject.open(document_codec=codec)
         for read in (
             lambda: store.load_context("order-7"),
@@ -202,19 +202,19 @@ class CodecLaws:
         assert store.delete_context("order-7") is True
 
     @promise("HO04", "CR06")
-    def test_verify_reads_through_the_codec(self, subject: Subject, sealed: Store) -> None:
+    def test_verify_reads_through_the_codec(self, subject: Subject, encoded: Store) -> None:
         """With it all is sound, without it each hidden document is named."""
         subject.requires(Capability.VERIFY)
         subject.open().save_context(a_context("plain"))
-        sealed.save_contexts([a_secret(), a_secret(), a_secret("b")])
-        assert sealed.verify().is_sound
+        encoded.save_contexts([a_secret(), a_secret(), a_secret("b")])
+        assert encoded.verify().is_sound
         damages = subject.open().verify().damages
         assert sorted((str(damage.workflow_id), damage.version) for damage in damages) == [
             *(("b", 1), ("order-7", 1), ("order-7", 2)),
         ]
 
     @promise("HO04")
-    def test_a_document_is_bound_to_its_row(self, subject: Subject, sealed: Store) -> None:
+    def test_a_document_is_bound_to_its_row(self, subject: Subject, encoded: Store) -> None:
         """The codec is given the workflow and the save id it was stored with, so that one put elsewhere is noticed."""
         given: list[tuple[str, bytes]] = []
 
@@ -223,7 +223,7 @@ class CodecLaws:
                 given.append((workflow_id, save_id))
                 return super().decode(workflow_id, save_id, stored)
 
-        sealed.save_contexts([a_secret(), a_secret("b")])
+        encoded.save_contexts([a_secret(), a_secret("b")])
         subject.open(document_codec=Noting()).load_contexts(["order-7", "b"])
         documents = subject.backend().load(LoadRequest(workflow_ids=("order-7", "b")))
         assert given == [(document.workflow_id, document.save_id) for document in documents]

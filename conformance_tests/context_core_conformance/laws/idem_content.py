@@ -18,7 +18,7 @@ from context_core import (
 )
 from context_core.records import BatchRequest, IdempotencyKey, RestoreRequest, SavedVersion, SaveRequest
 from context_core.serialization import ContextSerializer
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.laws.hooks_codec import XorCodec
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
@@ -224,7 +224,7 @@ class IdempotencyContentLaws:
         assert plain is not None
         for codec, has_hash in (("with a secret", True), ("without a secret", False)):
             place = subject.another()
-            source, target = SpyingBackend(place.backend()), SpyingBackend(subject.another().backend())
+            source, target = CallCountingBackend(place.backend()), CallCountingBackend(subject.another().backend())
             store = subject.around(source, **CODECS[codec]())
             store.save_context(a_context(), idempotency_key="k")
             store.batch([Save(a_context(), idempotency_key="l"), Save(a_context("b"), idempotency_key="k")])
@@ -246,10 +246,10 @@ class IdempotencyContentLaws:
         subject.requires(Capability.MIGRATE)
         store, backend = subject.open(**CODECS[codec]()), subject.backend()
         for number in range(3):
-            sealed = ContextSerializer(WorkflowContext, (), CODECS[codec]()["document_codec"])
-            record = sealed.to_record(_with_pin(number))
+            serializer = ContextSerializer(WorkflowContext, (), CODECS[codec]()["document_codec"])
+            record = serializer.to_record(_with_pin(number))
             name = IdempotencyKey(key=f"k{number}", content_hash=hashlib.sha256(record.document).digest())
-            backend.save(SaveRequest(record=sealed.seal(record), idempotency=name))
+            backend.save(SaveRequest(record=serializer.seal(record), idempotency=name))
             store.save_context(_with_pin(number))
         old = [hashlib.sha256(record_of(_with_pin(number)).document).digest() for number in range(3)]
         before = everything(backend)
@@ -262,7 +262,7 @@ class IdempotencyContentLaws:
                 with pytest.raises(IdempotencyConflictError):
                     backend.save(SaveRequest(record=record_of(_with_pin(number)), idempotency=name))
         for number in range(3):
-            name = sealed.idempotency_key(f"k{number}", record_of(_with_pin(number)))
+            name = serializer.idempotency_key(f"k{number}", record_of(_with_pin(number)))
             keyed = SaveRequest(record=record_of(_with_pin(number)), idempotency=name)
             if codec == "with a secret":
                 assert backend.save(keyed).is_replay
@@ -304,10 +304,10 @@ class IdempotencyContentLaws:
             assert (caught.value.version, caught.value.head_version) == (3, 2)
 
 
-def _keys(spy: SpyingBackend) -> list[IdempotencyKey]:
+def _keys(counter: CallCountingBackend) -> list[IdempotencyKey]:
     """The keys that a driver was given, one by one."""
     operations: list[Any] = []
-    for call in spy.calls:
+    for call in counter.calls:
         operations += call.operations if isinstance(call, BatchRequest) else [call]
     names = (getattr(each, "idempotency", None) for each in operations)
     return [name for name in names if name is not None]

@@ -8,7 +8,7 @@ from context_core import Capability
 from context_core_conformance.linearizability.checker import linearize
 from context_core_conformance.linearizability.histories import Call
 from context_core_conformance.linearizability.recorder import Session
-from context_core_conformance.linearizability.workload import Racer, look_at_all, refusals, skirmish
+from context_core_conformance.linearizability.workload import Racer, look_at_all, refusals, run_workload
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes, in_threads
 from context_core_conformance.subject import Subject
@@ -34,7 +34,7 @@ class LinearLaws:
     def test_racing_processes_have_an_order(self, subject: Subject) -> None:
         """The same of four processes, on the clock that they share."""
         subject.requires(Capability.MULTI_PROCESS)
-        _check(subject, list(itertools.chain(*in_processes(PROCESSES, skirmish, subject.url, TURNS))))
+        _check(subject, list(itertools.chain(*in_processes(PROCESSES, run_workload, subject.url, TURNS))))
 
 
 def _check(subject: Subject, history: list[Call]) -> None:

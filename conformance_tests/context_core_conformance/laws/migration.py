@@ -13,7 +13,7 @@ from context_core_conformance.laws.read_only import files_of
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes
 from context_core_conformance.samples import a_context
-from context_core_conformance.skipping import skip_without_door
+from context_core_conformance.skipping import skip_without_access
 from context_core_conformance.subject import Subject, needed
 from context_core_conformance.verbs import Store
 from context_core_conformance.workers import racing_workers as workers
@@ -25,9 +25,9 @@ class MigrationLaws:
     @pytest.fixture
     def older(self, subject: Subject) -> list[OlderStore]:
         """The older stores; the law is skipped where the test class brings none."""
-        found = list(subject.doors.older_stores(subject.folder))
+        found = list(subject.access.older_stores(subject.folder))
         if not found:
-            skip_without_door("older_stores")
+            skip_without_access("older_stores")
         return found
 
     @promise("MI01", "VE02")
@@ -63,16 +63,16 @@ class MigrationLaws:
     def test_fresh_and_migrated_schemas_are_identical(self, subject: Subject, older: list[OlderStore]) -> None:
         """A store tells by nothing in its schema how old it is."""
         subject.open()
-        fresh = needed(subject.doors.schema(subject.url), "schema")
+        fresh = needed(subject.access.schema(subject.url), "schema")
         for old in older:
             store = subject.open_at(old.url)
-            assert (old.name, subject.doors.schema(old.url)) == (old.name, fresh)
+            assert (old.name, subject.access.schema(old.url)) == (old.name, fresh)
             assert store.describe().schema_version == subject.open().describe().schema_version
 
     @promise("MI04", "ER01")
     def test_a_newer_store_is_refused_and_not_touched(self, subject: Subject) -> None:
         """It names both versions and says what to do; no byte of any file changes, read-only or not."""
-        url = needed(subject.doors.newer_url(subject.folder), "newer_url")
+        url = needed(subject.access.newer_url(subject.folder), "newer_url")
         before = files_of(subject.folder)
         for _ in range(2):
             with pytest.raises(NewerDatabaseError, match="upgrade") as caught:

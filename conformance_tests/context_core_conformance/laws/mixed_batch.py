@@ -17,7 +17,7 @@ from context_core import (
     UnserializableValueError,
     VersionConflictError,
 )
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import a_context
 from context_core_conformance.subject import Subject
@@ -87,10 +87,10 @@ class MixedBatchLaws:
     @pytest.mark.parametrize("failure", REFUSED_EARLY)
     def test_a_bad_argument_stops_a_batch_before_any_verb(self, subject: Subject, failure: str) -> None:
         """The last item is looked at before the first is written."""
-        spy = SpyingBackend(subject.backend())
+        counter = CallCountingBackend(subject.backend())
         with pytest.raises(FAILURES[failure][1]):
-            subject.around(spy).batch([*good_operations(), FAILURES[failure][0]])
-        assert spy.calls == []
+            subject.around(counter).batch([*good_operations(), FAILURES[failure][0]])
+        assert counter.calls == []
 
     @promise("CA01", "CA07")
     def test_a_conflict_tells_which_item_it_was(self, prepared: Store) -> None:

@@ -20,7 +20,7 @@ from context_core import (
 )
 from context_core.plugins import open_backend
 from context_core.records import DeleteRequest, Selection, VersionRequest
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.laws.move_live import LiveLaws
 from context_core_conformance.promises import promise
 from context_core_conformance.restoring import a_restore, whole
@@ -246,10 +246,10 @@ class MoveLaws(LiveLaws):
         source = subject.backend(clock=TickingClock())
         apply(source, *(a_save(f"w{number}") for number in range(450)), *(a_save("long") for _ in range(450)))
         subject.around(source).export(tmp_path / "export")
-        spy = SpyingBackend(target)
-        assert subject.around(spy).import_(tmp_path / "export") == ImportResult(written=900, present=0)
+        counter = CallCountingBackend(target)
+        assert subject.around(counter).import_(tmp_path / "export") == ImportResult(written=900, present=0)
         assert whole(target) == whole(source)
-        assert max(len(getattr(call, "operations", ())) for call in spy.calls) < 900
+        assert max(len(getattr(call, "operations", ())) for call in counter.calls) < 900
 
     @promise("MO01")
     def test_the_empty_store_travels(self, subject: Subject, target: ContextBackend, tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ class MoveLaws(LiveLaws):
     def test_a_failed_export_leaves_nothing(self, subject: Subject, moved: Store, tmp_path: Path) -> None:
         """Not at the target, nor beside it; the next one is not in its way."""
 
-        class Breaking(SpyingBackend):
+        class Breaking(CallCountingBackend):
             def version(self, request: VersionRequest) -> Selection:
                 raise StorageError(f"the disk failed under {request.of}")
 

@@ -13,7 +13,7 @@ import pytest
 
 from context_core import Capability, InvalidQueryError, Page
 from context_core.records import BatchRequest
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.laws.endurance import growth
 from context_core_conformance.laws.page_places import PlaceLaws
 from context_core_conformance.promises import promise
@@ -247,19 +247,19 @@ class PageLaws(PlaceLaws):
     @pytest.mark.parametrize("order_by", [None, "version"])
     def test_a_forged_cursor_is_refused_before_any_verb(self, subject: Subject, order_by: Any) -> None:
         """Cut short, changed at any place, made longer, or no cursor at all."""
-        spy = SpyingBackend(subject.backend())
-        store = subject.around(spy)
+        counter = CallCountingBackend(subject.backend())
+        store = subject.around(counter)
         store.save_contexts([a_context("a"), a_context("b")])
         cursor = store.search_page(limit=1, order_by=order_by).next_cursor
         assert cursor is not None
         forged: list[Any] = ["", "x", "cursor", "é", "\ud800", cursor.encode(), 7, [cursor], cursor + cursor]
         forged += [cursor[:end] for end in range(len(cursor))]
         forged += [_changed_at(cursor, place) for place in range(len(base64.urlsafe_b64decode(cursor)))]
-        spy.calls.clear()
+        counter.calls.clear()
         for wrong in forged:
             with pytest.raises(InvalidQueryError, match="cursor"):
                 store.search_page(limit=1, order_by=order_by, cursor=wrong)
-        assert spy.calls == []
+        assert counter.calls == []
 
     @promise("PA05")
     @each_stable_order
@@ -283,15 +283,15 @@ class PageLaws(PlaceLaws):
     @promise("PA06")
     def test_a_stream_of_many_rows_holds_one_page(self, subject: Subject) -> None:
         """10,000 rows are read a page at a time, and no more of their contexts are alive than a page has."""
-        spy, request = SpyingBackend(subject.backend()), a_save()
+        counter, request = CallCountingBackend(subject.backend()), a_save()
         names = [f"{number:05}" for number in range(10_000)]
         text = request.record.document
         documents = {name: text.replace(request.record.workflow_id.encode(), name.encode()) for name in names}
         renamed = (attrs.evolve(request.record, workflow_id=name, document=documents[name]) for name in names)
-        spy.inner.batch(BatchRequest(operations=[attrs.evolve(request, record=record) for record in renamed]))
+        counter.inner.batch(BatchRequest(operations=[attrs.evolve(request, record=record) for record in renamed]))
         alive: list[weakref.ref[Any]] = []
         most = count = 0
-        for context in subject.around(spy).iter_contexts(page_size=1_000):
+        for context in subject.around(counter).iter_contexts(page_size=1_000):
             count += 1
             alive.append(weakref.ref(context))
             if count % 500 == 0:
@@ -299,7 +299,7 @@ class PageLaws(PlaceLaws):
                 most = max(most, len(alive))
         assert count == 10_000
         assert most <= 2 * 1_000
-        assert max(getattr(call, "limit", None) or 2**63 for call in spy.calls) <= 1_001
+        assert max(getattr(call, "limit", None) or 2**63 for call in counter.calls) <= 1_001
 
     @promise("PA06")
     def test_a_stream_blocks_no_writer(self, subject: Subject, paged: Store) -> None:

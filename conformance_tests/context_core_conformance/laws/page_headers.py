@@ -9,7 +9,7 @@ import pytest
 
 from context_core import InvalidQueryError, Page
 from context_core.records import QueryRequest, Want
-from context_core_conformance.call_counter import SpyingBackend
+from context_core_conformance.call_counter import CallCountingBackend
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import EPOCH, a_context
 from context_core_conformance.subject import Subject
@@ -65,13 +65,13 @@ class HeaderPageLaws:
     @pytest.mark.parametrize("order_by", [None, "version"], ids=str)
     def test_pages_of_headers_ask_for_no_document(self, subject: Subject, order_by: Any) -> None:
         """What a driver is asked for is headers, page by page."""
-        spy = SpyingBackend(subject.backend())
-        store = subject.around(spy)
+        counter = CallCountingBackend(subject.backend())
+        store = subject.around(counter)
         store.save_contexts(a_context(f"w{number}") for number in range(5))
-        spy.calls.clear()
+        counter.calls.clear()
         assert len(list(store.iter_headers(page_size=2, order_by=order_by))) == 5
-        assert {call.want for call in spy.calls if isinstance(call, QueryRequest)} == {Want.HEADERS}
-        assert len(spy.calls) == 3
+        assert {call.want for call in counter.calls if isinstance(call, QueryRequest)} == {Want.HEADERS}
+        assert len(counter.calls) == 3
 
     @promise("PA02")
     @pytest.mark.parametrize("paging", PAGING)

@@ -249,5 +249,5 @@ class QueryOrderLaws:
         ]
         for filters in asked:
             plan = backend.explain(QueryRequest(conditions=parse_filters(filters), limit=5))
-            reads_everything = needed(subject.doors.reads_everything(plan), "reads_everything")
+            reads_everything = needed(subject.access.reads_everything(plan), "reads_everything")
             assert (filters, plan, reads_everything) == (filters, plan, False)

@@ -17,7 +17,7 @@ from context_core import (
 from context_core.query import parse_filters
 from context_core.records import DeleteRequest, Operation, Origin, QueryRequest, Restored, SavedVersion, Tombstone, Want
 from context_core_conformance.promises import promise
-from context_core_conformance.restoring import a_buried, a_restore, tombstones, whole
+from context_core_conformance.restoring import a_restore, a_restored_tombstone, tombstones, whole
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import a_save, apply, everything, headers_of, loaded, record_of
@@ -116,7 +116,10 @@ class RestoreLaws:
     def test_numbers_go_on_after_a_restored_tombstone(self, subject: Subject) -> None:
         """It is as if the workflow had been deleted here."""
         backend = subject.backend()
-        assert apply(backend, a_buried(5), a_buried(2, "other", deleted_at=LATER)) == [Restored(), Restored()]
+        assert apply(backend, a_restored_tombstone(5), a_restored_tombstone(2, "other", deleted_at=LATER)) == [
+            Restored(),
+            Restored(),
+        ]
         assert tombstones(backend) == (
             Tombstone(workflow_id="order-7", last_version=5, deleted_at=EPOCH),
             Tombstone(workflow_id="other", last_version=2, deleted_at=LATER),
@@ -132,7 +135,7 @@ class RestoreLaws:
         apply(backend, a_save(), a_save())
         before = whole(backend)
         with pytest.raises(RestoreConflictError) as caught:
-            apply(backend, a_buried(last_version))
+            apply(backend, a_restored_tombstone(last_version))
         assert (caught.value.workflow_id, caught.value.version, caught.value.head_version) == (
             "order-7",
             last_version,
@@ -144,12 +147,12 @@ class RestoreLaws:
     def test_a_tombstone_never_goes_back(self, subject: Subject) -> None:
         """A lower one is refused, the same one and a higher one are written."""
         backend = subject.backend()
-        apply(backend, a_buried(5))
+        apply(backend, a_restored_tombstone(5))
         with pytest.raises(RestoreConflictError):
-            apply(backend, a_buried(4))
-        apply(backend, a_buried(5))
+            apply(backend, a_restored_tombstone(4))
+        apply(backend, a_restored_tombstone(5))
         assert tombstones(backend) == (Tombstone(workflow_id="order-7", last_version=5, deleted_at=EPOCH),)
-        apply(backend, a_buried(8, deleted_at=LATER))
+        apply(backend, a_restored_tombstone(8, deleted_at=LATER))
         assert backend.save(a_save()).version == 9
 
     @promise("MO01", "DE02")
@@ -188,7 +191,12 @@ class RestoreLaws:
     def test_times_go_on_after_a_restore(self, subject: Subject) -> None:
         """What is saved later is not saved earlier, though the clock is behind; loads as of a time find each version."""
         backend = subject.backend(clock=TickingClock())
-        apply(backend, a_restore(1, saved_at=EPOCH), a_restore(2, saved_at=LATER), a_buried(5, "b", deleted_at=LATER))
+        apply(
+            backend,
+            a_restore(1, saved_at=EPOCH),
+            a_restore(2, saved_at=LATER),
+            a_restored_tombstone(5, "b", deleted_at=LATER),
+        )
         for request in (a_save(), a_save("b")):
             assert backend.save(request).saved_at == LATER
         for moment, version in ((EPOCH, 1), (LATER - timedelta(microseconds=1), 1), (LATER, 3)):
@@ -196,7 +204,9 @@ class RestoreLaws:
 
     @promise("MO01", "BA01", "BA06")
     @pytest.mark.parametrize("position", range(7))
-    @pytest.mark.parametrize("failing", [a_restore(9, "gap"), a_buried(9, "bystander")], ids=["version", "tombstone"])
+    @pytest.mark.parametrize(
+        "failing", [a_restore(9, "gap"), a_restored_tombstone(9, "bystander")], ids=["version", "tombstone"]
+    )
     def test_a_refused_restore_undoes_its_batch(self, subject: Subject, failing: Operation, position: int) -> None:
         """Restores, saves and deletes around it leave nothing; without it they are one transaction in order."""
         backend = subject.backend(clock=TickingClock())
@@ -205,7 +215,7 @@ class RestoreLaws:
         operations: list[Operation] = [
             a_restore(2, saved_at=LATER),
             DELETE,
-            a_buried(5, deleted_at=LATER),
+            a_restored_tombstone(5, deleted_at=LATER),
             a_restore(8, saved_at=LATER),
             a_save(expected_version=8),
             a_restore(1, "new"),

@@ -8,7 +8,7 @@ from context_core import Capability, IdempotencyConflictError, RestoreConflictEr
 from context_core.query import parse_filters
 from context_core.records import DeleteRequest, QueryRequest, SavedVersion, Want
 from context_core_conformance.promises import promise
-from context_core_conformance.restoring import a_buried, a_restore, tombstones, whole
+from context_core_conformance.restoring import a_restore, a_restored_tombstone, tombstones, whole
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import a_save, apply, headers_of, loaded
 
@@ -51,7 +51,11 @@ class RestoreEdgeLaws:
         assert [header.version for header in headers_of(backend, "order-7")] == numbers
         for each in numbers:
             assert [document.version for document in loaded(backend, "order-7", version=each)] == [each]
-        apply(backend, DeleteRequest(workflow_id="order-7", expected_version=number + 2), a_buried(number, "b"))
+        apply(
+            backend,
+            DeleteRequest(workflow_id="order-7", expected_version=number + 2),
+            a_restored_tombstone(number, "b"),
+        )
         assert [tombstone.last_version for tombstone in tombstones(backend)] == [number, number + 2]
         assert [backend.save(a_save(name)).version for name in ("b", "order-7")] == [number + 1, number + 3]
 

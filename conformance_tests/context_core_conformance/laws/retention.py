@@ -296,7 +296,7 @@ class RetentionLaws:
 
     @promise("RE01", "DE01")
     def test_pruned_content_is_gone_from_the_storage(self, subject: Subject) -> None:
-        """Through the side door nothing of it is seen, and what is left is sound."""
+        """Through the storage access hook nothing of it is seen, and what is left is sound."""
         subject.requires(Capability.PRUNE)
         store = subject.open()
         store.save_contexts(

@@ -43,7 +43,7 @@ class SilentPeerLaws:
     @pytest.mark.parametrize("verb", [*READS, *WRITES])
     def test_a_call_to_a_silent_peer_ends_in_its_time(self, subject: Subject, verb: str) -> None:
         """With BackendUnavailableError if surely nothing happened, else OutcomeUnknownError; then the store goes on."""
-        with needed(subject.doors.silent_peer(subject.url, LIMIT_S), "silent_peer") as peer:
+        with needed(subject.access.silent_peer(subject.url, LIMIT_S), "silent_peer") as peer:
             store = subject.open_at(peer.url)
             store.save_contexts([a_context("w"), a_context("other")])
             before = _versions(store)
@@ -59,7 +59,7 @@ class SilentPeerLaws:
     @promise("CO12", "ER05")
     def test_close_does_not_wait_for_a_silent_peer(self, subject: Subject) -> None:
         """A store is closed in the time of a call, whatever its connections lead to."""
-        with needed(subject.doors.silent_peer(subject.url, LIMIT_S), "silent_peer") as peer:
+        with needed(subject.access.silent_peer(subject.url, LIMIT_S), "silent_peer") as peer:
             store = subject.open_at(peer.url)
             store.save_context(a_context("w"))
             with peer.silenced():

@@ -1,4 +1,4 @@
-"""Laws of a storage that vanishes, fills up, is busy, or is damaged: each needs a side door of the test class."""
+"""Laws of a storage that vanishes, fills up, is busy, or is damaged: each needs a storage access hook of the test class."""
 
 import threading
 from datetime import datetime
@@ -20,7 +20,7 @@ from context_core.model import utc_now
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import PATIENCE_S, in_threads
 from context_core_conformance.samples import a_context
-from context_core_conformance.skipping import skip_without_door
+from context_core_conformance.skipping import skip_without_access
 from context_core_conformance.subject import Subject, needed
 from context_core_conformance.verbs import Store, refusal
 
@@ -36,7 +36,7 @@ class StorageLaws:
         """Saves are refused as unavailable while it is away; the same store goes on when it is back, and lost nothing."""
         store = subject.open()
         store.save_contexts([a_context("w"), a_context("other")])
-        away = needed(subject.doors.taken_away(subject.url), "taken_away")
+        away = needed(subject.access.taken_away(subject.url), "taken_away")
         with away:
             with pytest.raises(BackendUnavailableError):
                 store.save_context(a_context("w"))
@@ -48,7 +48,7 @@ class StorageLaws:
     @promise("CR05", "ER01", "BA01")
     def test_a_full_storage_keeps_what_it_has(self, tmp_path: Path, subject: Subject) -> None:
         """The save that finds no room is a StorageError and writes nothing; all before it is read as it was."""
-        store = subject.open_at(needed(subject.doors.small_url(tmp_path), "small_url"))
+        store = subject.open_at(needed(subject.access.small_url(tmp_path), "small_url"))
         store.save_context(a_context("first"))
         saved, error = 1, None
         while error is None and saved < 500:
@@ -64,7 +64,7 @@ class StorageLaws:
     @promise("CR05", "CO10")
     def test_who_met_a_full_storage_holds_no_lock(self, tmp_path: Path, subject: Subject) -> None:
         """After the save that found no room, other handles and threads write, as far as there is room for it."""
-        url = needed(subject.doors.small_url(tmp_path), "small_url")
+        url = needed(subject.access.small_url(tmp_path), "small_url")
         store, other = subject.open_at(url), subject.open_at(url)
         other.save_context(a_context("first"))
         error, saved = None, 0
@@ -84,7 +84,7 @@ class StorageLaws:
     @promise("CO11", "CO10")
     def test_who_waits_too_long_is_told_in_time(self, subject: Subject) -> None:
         """While a writer stands inside its transaction, others wait as long as was declared, and no longer."""
-        url = needed(subject.doors.impatient_url(subject.url, WAIT_S), "impatient_url")
+        url = needed(subject.access.impatient_url(subject.url, WAIT_S), "impatient_url")
         is_inside, may_go_on = threading.Event(), threading.Event()
 
         def slow_clock() -> datetime:
@@ -165,5 +165,5 @@ def _three_versions(subject: Subject) -> Store:
 
 
 def _damage(subject: Subject, version: int) -> None:
-    if not subject.doors.damage(subject.url, "order-7", version):
-        skip_without_door("damage")
+    if not subject.access.damage(subject.url, "order-7", version):
+        skip_without_access("damage")

@@ -17,7 +17,7 @@ class SyncLaws:
     def test_each_acknowledged_save_was_synced(self, subject: Subject) -> None:
         """Between the save and its acknowledgement the process syncs: power may go at any moment after it."""
         subject.requires(Capability.DURABLE)
-        needed(subject.doors.syncs_itself() or None, "syncs_itself")
+        needed(subject.access.syncs_itself() or None, "syncs_itself")
         library = counter_of_syncs(subject.folder)
         if library is None:
             Skip(SkipKind.OTHER, "syncs can be counted on Linux only, and with a C compiler called cc").now()

@@ -54,7 +54,7 @@ class WaitingLaws:
     @promise("CO11")
     def test_a_crowd_waits_no_longer_than_one(self, subject: Subject) -> None:
         """Six callers behind one long write are each told in the declared time, counted from their own call."""
-        url = needed(subject.doors.impatient_url(subject.url, WAIT_S), "impatient_url")
+        url = needed(subject.access.impatient_url(subject.url, WAIT_S), "impatient_url")
         clock = HeldClock()
         subject.open().save_context(a_context("w"))
         impatient, writer = subject.open_at(url), subject.open(clock=clock)

@@ -1,1 +1,1 @@
-"""The linearizability checker: histories of racing calls are recorded, and have an order or an anomaly."""
+"""The linearizability checker: it records histories of racing calls and finds an order or an anomaly."""

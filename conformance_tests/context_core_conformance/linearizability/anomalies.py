@@ -6,7 +6,7 @@ from enum import StrEnum
 from context_core_conformance.linearizability.histories import EVER, Call
 
 
-class Offence(StrEnum):
+class Anomaly(StrEnum):
     """The ways in which a history can be impossible."""
 
     DUPLICATE = "two saves have one version, or one save has two"
@@ -32,14 +32,14 @@ class NotLinearizableError(AssertionError):
     """A history has no order that explains it.
 
     Attributes:
-        offence: The kind of it.
+        anomaly: The kind of it.
         calls: The shortest part of the history that shows it.
     """
 
-    def __init__(self, offence: Offence, calls: Iterable[Call], reasons: Sequence[str] = ()) -> None:
-        self.offence = offence
+    def __init__(self, anomaly: Anomaly, calls: Iterable[Call], reasons: Sequence[str] = ()) -> None:
+        self.anomaly = anomaly
         self.calls = tuple(dict.fromkeys(calls))
-        super().__init__("\n".join([offence.value, "", *table(self.calls), *(["", *reasons] if reasons else [])]))
+        super().__init__("\n".join([anomaly.value, "", *table(self.calls), *(["", *reasons] if reasons else [])]))
 
 
 def table(calls: Sequence[Call]) -> list[str]:

@@ -3,23 +3,23 @@
 **What is asked.** A history linearizes if its calls can be put into one order that keeps real time (a call that had
 returned before another began comes first) and in which each call gives what it gave. To find such an order is hard in
 general. Here it is not, since versions tell the order of the writes of each workflow: 1, 2, 3, with each delete behind
-the version that it took away (`placing` finds where). A read tells between which two writes it stands.
+the version that it took away (`ordering` finds where). A read tells between which two writes it stands.
 
 **Axes.** So each call occupies a span on several axes: the time between its beginning and its end on the clock, and a
-span of places on each workflow that it touched. On every axis, a call whose span ends before another's begins must come
+span of positions on each workflow that it touched. On every axis, a call whose span ends before another's begins must come
 first, and that is all that is asked of an order:
 
 - An order that explains the history keeps each of these precedences: those of the clock by definition, those of a
   workflow because its writes come by number and each read between its two writes.
 - An order that keeps them all explains the history: the writes of each workflow come by number, each read stands
-  between its two writes and so gives what it gave, no batch is split (its span covers its writes, and `placing` refuses
+  between its two writes and so gives what it gave, no batch is split (its span covers its writes, and `ordering` refuses
   what stands within), and real time is kept.
 
 So a history has an order exactly if the precedences have no cycle. The checker makes the order, always taking a call
 that nothing left must precede: on every axis, one that begins no later than the first end among those left. On each
 axis two sorted lists and two pointers find those, so the whole costs the sorting. Where nothing can be taken, the call
-that ends first on an axis stands in the way of some other such call, and so on in a circle of at most as many calls as
-there are axes, from which a breadth-first search finds the shortest circle.
+that ends first on an axis stands in the way of some other such call, and so on in a cycle of at most as many calls as
+there are axes, from which a breadth-first search finds the shortest cycle.
 
 **Deletes.** A read that finds nothing says only that it stands in one of the gaps between a delete and the next save.
 Real time on its workflow bounds which. First each such read is put into the first gap that is left to it. If an order is
@@ -41,17 +41,17 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
-from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
+from context_core_conformance.linearizability.anomalies import Anomaly, NotLinearizableError
 from context_core_conformance.linearizability.histories import EVER, Call, History
 from context_core_conformance.linearizability.inference import Guess, UndecidedError, spare_deletes
-from context_core_conformance.linearizability.ordering import CLOCK, Placed, place
+from context_core_conformance.linearizability.ordering import CLOCK, PositionedCall, position
 
 MOST_TRIES: Final = 300
 """How many ways to explain interrupted calls are tried. Each has to explain itself to nobody but the reads."""
 
-Place: TypeAlias = float
-Span: TypeAlias = tuple[Place, Place, Placed]
-Circle: TypeAlias = list[tuple[Placed, str]]
+Position: TypeAlias = float
+Span: TypeAlias = tuple[Position, Position, PositionedCall]
+Cycle: TypeAlias = list[tuple[PositionedCall, str]]
 """Calls each of which must precede the next, the last the first, with the axis that says so."""
 
 
@@ -77,12 +77,12 @@ class _TooManyWaysError(Exception):
 
 def _linearize(history: History, guesses: tuple[Guess, ...], tries: Iterator[int]) -> list[Call]:
     try:
-        return _order(place(history, guesses, is_wide=False))
+        return _order(position(history, guesses, is_wide=False))
     except UndecidedError as undecided:
         return _linearize_with_one_of(undecided.guesses, history, guesses, tries)
     except NotLinearizableError:
         try:
-            return _order(place(history, guesses, is_wide=True))
+            return _order(position(history, guesses, is_wide=True))
         except NotLinearizableError as error:
             return _linearize_with_one_of(spare_deletes(history, guesses), history, guesses, tries, error)
 
@@ -102,13 +102,13 @@ def _linearize_with_one_of(
             return _linearize(history, (*guesses, guess), tries)
         except NotLinearizableError as error:
             failure = failure or error
-    raise failure or NotLinearizableError(Offence.TORN, history)
+    raise failure or NotLinearizableError(Anomaly.TORN, history)
 
 
-def _order(placed: list[Placed]) -> list[Call]:
-    order = _ordered(placed)
-    if len(order) < len(placed):
-        raise _contradiction(_axes(set(placed) - set(order)))
+def _order(positioned: list[PositionedCall]) -> list[Call]:
+    order = _ordered(positioned)
+    if len(order) < len(positioned):
+        raise _contradiction(_axes(set(positioned) - set(order)))
     return [each.call for each in order]
 
 
@@ -120,7 +120,7 @@ class Axis:
         self.by_begin = sorted(self.by_end, key=lambda span: span[0])
         self._ended = self._begun = 0
 
-    def freed(self, taken: set[Placed]) -> Iterator[Placed]:
+    def freed(self, taken: set[PositionedCall]) -> Iterator[PositionedCall]:
         """The calls that nothing on this axis holds back any more, each once, after *taken* were taken."""
         while self._ended < len(self.by_end) and self.by_end[self._ended][2] in taken:
             self._ended += 1
@@ -130,22 +130,22 @@ class Axis:
             self._begun += 1
 
 
-def _axes(placed: Iterable[Placed]) -> dict[str, Axis]:
+def _axes(positioned: Iterable[PositionedCall]) -> dict[str, Axis]:
     spans: dict[str, list[Span]] = {}
-    for each in placed:
+    for each in positioned:
         spans.setdefault(CLOCK, []).append((each.call.began_ns, each.call.ended_ns, each))
         for workflow_id, (begin, end) in each.spans.items():
             spans.setdefault(workflow_id, []).append((begin, end, each))
     return {name: Axis(each) for name, each in spans.items()}
 
 
-def _ordered(placed: Sequence[Placed]) -> list[Placed]:
+def _ordered(positioned: Sequence[PositionedCall]) -> list[PositionedCall]:
     """As many calls as can be put into an order."""
-    axes = _axes(placed)
-    held_by = {each: 1 + len(each.spans) for each in placed}
-    ready: list[tuple[bool, int, Placed]] = []
-    order: list[Placed] = []
-    taken: set[Placed] = set()
+    axes = _axes(positioned)
+    held_by = {each: 1 + len(each.spans) for each in positioned}
+    ready: list[tuple[bool, int, PositionedCall]] = []
+    order: list[PositionedCall] = []
+    taken: set[PositionedCall] = set()
 
     def look_at(names: Iterable[str]) -> None:
         for name in names:
@@ -165,22 +165,22 @@ def _ordered(placed: Sequence[Placed]) -> list[Placed]:
 
 
 def _contradiction(axes: dict[str, Axis]) -> NotLinearizableError:
-    """The shortest circle through the calls that end first on their axes: those are in each other's way."""
+    """The shortest cycle through the calls that end first on their axes: those are in each other's way."""
     heads = dict.fromkeys(axis.by_end[0][2] for axis in axes.values())
-    circles = [circle for head in heads if (circle := _shortest_circle(axes, head)) is not None]
-    circle = min(circles, key=len)
+    cycles = [cycle for head in heads if (cycle := _shortest_cycle(axes, head)) is not None]
+    cycle = min(cycles, key=len)
     reasons = [
         _reason(each, axis, following)
-        for (each, axis), (following, _) in zip(circle, circle[1:] + circle[:1], strict=True)
+        for (each, axis), (following, _) in zip(cycle, cycle[1:] + cycle[:1], strict=True)
     ]
-    calls = sorted((each.call for each, _ in circle), key=lambda call: (call.began_ns, call.ended_ns))
-    return NotLinearizableError(_offence(circle), calls, reasons)
+    calls = sorted((each.call for each, _ in cycle), key=lambda call: (call.began_ns, call.ended_ns))
+    return NotLinearizableError(_anomaly(cycle), calls, reasons)
 
 
-def _shortest_circle(axes: dict[str, Axis], start: Placed) -> Circle | None:
+def _shortest_cycle(axes: dict[str, Axis], start: PositionedCall) -> Cycle | None:
     """Breadth first along the precedences: on each axis, all that begins behind the end of a call, each looked at once."""
     unseen = {name: deque(axis.by_begin) for name, axis in axes.items()}
-    came_from: dict[Placed, tuple[Placed, str]] = {}
+    came_from: dict[PositionedCall, tuple[PositionedCall, str]] = {}
     queue = deque([start])
     while queue:
         each = queue.popleft()
@@ -197,27 +197,27 @@ def _shortest_circle(axes: dict[str, Axis], start: Placed) -> Circle | None:
     return None
 
 
-def _way_back(came_from: dict[Placed, tuple[Placed, str]], start: Placed) -> Circle:
-    circle = [came_from[start]]
-    while circle[-1][0] is not start:
-        circle.append(came_from[circle[-1][0]])
-    return circle[::-1]
+def _way_back(came_from: dict[PositionedCall, tuple[PositionedCall, str]], start: PositionedCall) -> Cycle:
+    cycle = [came_from[start]]
+    while cycle[-1][0] is not start:
+        cycle.append(came_from[cycle[-1][0]])
+    return cycle[::-1]
 
 
-def _reason(each: Placed, axis: str, following: Placed) -> str:
+def _reason(each: PositionedCall, axis: str, following: PositionedCall) -> str:
     if axis == CLOCK:
         return f"{each.call.who} had its answer ({each.call.got}) before {following.call.who} began"
     return f"{each.call.who} stands before {following.call.who} in the history of {axis}: {each.call.got}, then {following.call.got}"
 
 
-def _offence(circle: Circle) -> Offence:
-    """Name a circle of two calls on the clock and one workflow; there is no name for larger ones."""
-    if len(circle) != 2 or CLOCK not in {axis for _, axis in circle}:
-        return Offence.TORN
+def _anomaly(cycle: Cycle) -> Anomaly:
+    """Name a cycle of two calls on the clock and one workflow; there is no name for larger ones."""
+    if len(cycle) != 2 or CLOCK not in {axis for _, axis in cycle}:
+        return Anomaly.TORN
     # The one ended before the other began, though the workflow has them the other way round.
-    (early, _), (late, _) = circle if circle[0][1] == CLOCK else circle[::-1]
+    (early, _), (late, _) = cycle if cycle[0][1] == CLOCK else cycle[::-1]
     if early.writes and late.writes:
-        return Offence.BELOW_EARLIER
+        return Anomaly.BELOW_EARLIER
     if not early.writes and late.writes:
-        return Offence.TIME_TRAVEL
-    return Offence.STALE if early.writes else Offence.WENT_BACK
+        return Anomaly.TIME_TRAVEL
+    return Anomaly.STALE if early.writes else Anomaly.WENT_BACK

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import attrs
 
-from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
+from context_core_conformance.linearizability.anomalies import Anomaly, NotLinearizableError
 from context_core_conformance.linearizability.histories import (
     Call,
     Deleting,
@@ -69,7 +69,7 @@ Numbers = dict[int, int]
 """By the place of an item in its call: the version of a save; of a delete, the last version before it."""
 
 
-class Settled(NamedTuple):
+class Inferred(NamedTuple):
     """What took place: the writes of each workflow, and for each call that wrote the numbers of its items."""
 
     tracks: Tracks
@@ -93,7 +93,7 @@ class UndecidedError(Exception):
         self.guesses = guesses
 
 
-def settle(history: History, guesses: Iterable[Guess] = ()) -> Settled:
+def infer(history: History, guesses: Iterable[Guess] = ()) -> Inferred:
     """Number the writes that took place, taking *guesses* for true.
 
     Raises:
@@ -101,15 +101,15 @@ def settle(history: History, guesses: Iterable[Guess] = ()) -> Settled:
         UndecidedError: More has to be guessed.
         ValueError: A delete does not tell what it deleted, or a label was used twice.
     """
-    settling = _Settling(history)
+    inference = _Inference(history)
     for call in history:
         if call.outcome is Outcome.DONE and call.writes:
-            settling.put(call, {at: each for at, each in enumerate(call.results) if type(each) is int})
-    settling.put_interrupted(guesses)
-    settling.guess_ends()
-    settling.guess_versions()
-    settling.check_saves()
-    return Settled(settling.tracks, settling.numbers)
+            inference.put(call, {at: each for at, each in enumerate(call.results) if type(each) is int})
+    inference.put_interrupted(guesses)
+    inference.guess_ends()
+    inference.guess_versions()
+    inference.check_saves()
+    return Inferred(inference.tracks, inference.numbers)
 
 
 def spare_deletes(history: History, guesses: Iterable[Guess]) -> list[Guess]:
@@ -152,7 +152,7 @@ def _guesses_of_delete(history: History, call: Call, at: int, item: Deleting) ->
         yield from (Guess(call, following, version) for version in range(2, saves + 1))
 
 
-class _Settling:
+class _Inference:
     def __init__(self, history: History) -> None:
         self.tracks: defaultdict[str, Track] = defaultdict(Track)
         self.numbers: dict[int, Numbers] = {}
@@ -181,7 +181,7 @@ class _Settling:
     def _put_save(self, written: Written, version: int) -> None:
         saves = self.tracks[written.item.workflow_id].saves
         if version in saves:
-            raise NotLinearizableError(Offence.DUPLICATE, [saves[version].call, written.call])
+            raise NotLinearizableError(Anomaly.DUPLICATE, [saves[version].call, written.call])
         saves[version] = written
 
     def _put_delete(self, call: Call, workflow_id: str, version: int) -> bool:
@@ -192,7 +192,7 @@ class _Settling:
             return True
         if call.outcome is Outcome.DONE:
             before = [track.deletes[version]] if version else []
-            raise NotLinearizableError(Offence.NOTHING_TO_DELETE, [*before, call])
+            raise NotLinearizableError(Anomaly.NOTHING_TO_DELETE, [*before, call])
         return False
 
     def put_interrupted(self, guesses: Iterable[Guess]) -> None:
@@ -216,15 +216,15 @@ class _Settling:
             there = self.tracks[workflow_id].saves.get(seen.version)
             others = [there.call] if there is not None else []
             if written is None:
-                raise NotLinearizableError(Offence.OTHER_CONTENT if others else Offence.INVENTED, [*others, call])
+                raise NotLinearizableError(Anomaly.OTHER_CONTENT if others else Anomaly.INVENTED, [*others, call])
             if written.call.outcome is Outcome.REFUSED:
-                raise NotLinearizableError(Offence.REFUSED_BUT_WRITTEN, [written.call, call])
+                raise NotLinearizableError(Anomaly.REFUSED_BUT_WRITTEN, [written.call, call])
             if written.call.outcome is Outcome.UNKNOWN:
                 at = written.call.items.index(written.item)
                 if evidence[id(written.call)].setdefault(at, seen.version) != seen.version:
-                    raise NotLinearizableError(Offence.DUPLICATE, [written.call, call])
+                    raise NotLinearizableError(Anomaly.DUPLICATE, [written.call, call])
             elif there != written:
-                raise NotLinearizableError(Offence.OTHER_CONTENT, [*others, written.call, call])
+                raise NotLinearizableError(Anomaly.OTHER_CONTENT, [*others, written.call, call])
         return evidence
 
     def _guess_version_of(self, call: Call, at: int, item: Saving) -> None:
@@ -268,7 +268,7 @@ class _Settling:
                 if guesses:
                     raise UndecidedError(guesses)
                 around = [track.saves[near].call for near in (version - 1, version + 1) if near in track.saves]
-                raise NotLinearizableError(Offence.GAP, [*around, *told.get(version, [])])
+                raise NotLinearizableError(Anomaly.GAP, [*around, *told.get(version, [])])
 
     def _told(self) -> dict[str, dict[int, list[Call]]]:
         """By workflow, the versions that somebody told of otherwise than by saving them."""
@@ -307,7 +307,7 @@ class _Settling:
                 before = 0 if track.is_gone_after(version - 1) else version - 1
                 is_first = item is first_on(call, item.workflow_id)
                 if is_first and ((item.must_exist and not before) or item.expected not in (None, before)):
-                    raise NotLinearizableError(Offence.LOST_UPDATE, [*_in_between(track, item.expected, version), call])
+                    raise NotLinearizableError(Anomaly.LOST_UPDATE, [*_in_between(track, item.expected, version), call])
 
 
 def _numbered(call: Call, known: Numbers) -> Numbers:

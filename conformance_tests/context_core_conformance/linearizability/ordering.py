@@ -1,8 +1,8 @@
 """Where each call of a history stands on the axes of the workflows that it touched.
 
-The places of a workflow follow each other: before its first save; and for each version the save that made it, the time
-that it stood, the delete that took it away, and the time that nothing was there. A write occupies its place; a read all
-places at which it would have given what it gave.
+The positions of a workflow follow each other: before its first save; and for each version the save that made it, the time
+that it stood, the delete that took it away, and the time that nothing was there. A write occupies its position; a read all
+positions at which it would have given what it gave.
 """
 
 from bisect import bisect_left, bisect_right
@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from context_core_conformance.linearizability.anomalies import NotLinearizableError, Offence
+from context_core_conformance.linearizability.anomalies import Anomaly, NotLinearizableError
 from context_core_conformance.linearizability.histories import (
     EVER,
     Call,
@@ -27,7 +27,7 @@ from context_core_conformance.linearizability.histories import (
     Saving,
     Seen,
 )
-from context_core_conformance.linearizability.inference import Guess, Settled, Track, UndecidedError, first_on, settle
+from context_core_conformance.linearizability.inference import Guess, Inferred, Track, UndecidedError, first_on, infer
 
 Span = tuple[float, float]
 
@@ -36,27 +36,27 @@ CLOCK: Final = ""
 
 
 def saving(version: int) -> int:
-    """The place of the save that makes *version*."""
+    """The position of the save that makes *version*."""
     return 4 * version
 
 
-def standing(version: int) -> int:
-    """The place at which *version* is the head."""
+def as_head(version: int) -> int:
+    """The position at which *version* is the head."""
     return 4 * version + 1
 
 
 def deleting(version: int) -> int:
-    """The place of the delete that takes *version* and all before it away."""
+    """The position of the delete that takes *version* and all before it away."""
     return 4 * version + 2
 
 
-def gone(version: int) -> int:
-    """The place at which nothing is there, behind *version* or before the first."""
+def absent(version: int) -> int:
+    """The position at which nothing is there, behind *version* or before the first."""
     return 4 * version + 3
 
 
 @attrs.define(eq=False)
-class Placed:
+class PositionedCall:
     """A call that took place, and its span on each axis of a workflow, both ends included."""
 
     call: Call
@@ -75,10 +75,10 @@ class Placed:
         begin, end = self.spans.get(workflow_id, span)
         self.spans[workflow_id] = begin, end = max(begin, span[0]), min(end, span[1])
         if begin > end:
-            raise NotLinearizableError(Offence.TORN, [self.call])
+            raise NotLinearizableError(Anomaly.TORN, [self.call])
 
 
-def place(history: History, guesses: Iterable[Guess] = (), *, is_wide: bool) -> list[Placed]:
+def position(history: History, guesses: Iterable[Guess] = (), *, is_wide: bool) -> list[PositionedCall]:
     """Give each call that took place its spans, taking *guesses* about interrupted calls for true.
 
     A read that found nothing may have several gaps to stand in. It is put into the first or, where *is_wide*, gets a
@@ -89,73 +89,73 @@ def place(history: History, guesses: Iterable[Guess] = (), *, is_wide: bool) -> 
         UndecidedError: More has to be guessed.
         ValueError: A delete does not tell what it deleted, or a label was used twice.
     """
-    placing = _Placing(history, settle(history, guesses))
-    placing.place_what_found_nothing(is_wide=is_wide)
-    return placing.placed
+    ordering = _Ordering(history, infer(history, guesses))
+    ordering.position_reads_of_nothing(is_wide=is_wide)
+    return ordering.positioned
 
 
-class _Placing:
-    def __init__(self, history: History, settled: Settled) -> None:
-        self.placed: list[Placed] = []
+class _Ordering:
+    def __init__(self, history: History, inferred: Inferred) -> None:
+        self.positioned: list[PositionedCall] = []
         self._history = history
-        self._settled = settled
-        self._found_nothing: list[tuple[Placed, Loading]] = []
+        self._inferred = inferred
+        self._found_nothing: list[tuple[PositionedCall, Loading]] = []
         self._batches: defaultdict[str, list[tuple[int, int, Call]]] = defaultdict(list)
-        self._place_writes()
-        self._place_reads()
+        self._position_writes()
+        self._position_reads()
 
-    def place_what_found_nothing(self, *, is_wide: bool) -> None:
-        """Place each read that found nothing into the gaps that real time leaves to it."""
-        by_workflow: defaultdict[str, list[Placed]] = defaultdict(list)
-        for placed in self.placed:
-            for workflow_id in placed.spans:
-                by_workflow[workflow_id].append(placed)
+    def position_reads_of_nothing(self, *, is_wide: bool) -> None:
+        """Position each read that found nothing into the gaps that real time leaves to it."""
+        by_workflow: defaultdict[str, list[PositionedCall]] = defaultdict(list)
+        for positioned in self.positioned:
+            for workflow_id in positioned.spans:
+                by_workflow[workflow_id].append(positioned)
         names = {wanted.workflow_id for _, wanted in self._found_nothing}
         bounds = {name: _Bounds(name, by_workflow[name]) for name in names}
         gaps = {name: self._gaps(name) for name in names}
-        for placed, wanted in self._found_nothing:
-            low, high = bounds[wanted.workflow_id].of(placed.call)
+        for positioned, wanted in self._found_nothing:
+            low, high = bounds[wanted.workflow_id].of(positioned.call)
             spans = gaps[wanted.workflow_id] if wanted.version is None else self._spans_without(wanted)
             first = bisect_left(spans, low[0], key=lambda span: span[1])
             last = bisect_right(spans, high[0], key=lambda span: span[0]) - 1
             if first <= last:
-                placed.narrow(wanted.workflow_id, (spans[first][0], spans[last if is_wide else first][1]))
+                positioned.narrow(wanted.workflow_id, (spans[first][0], spans[last if is_wide else first][1]))
                 continue
             guesses = self._open_deletes(wanted, low[0], high[0])
             if guesses:
                 raise UndecidedError(guesses)
             around = [call for _, call in (low, high) if call is not None]
-            raise NotLinearizableError(Offence.NOT_THERE, [*around, placed.call])
+            raise NotLinearizableError(Anomaly.NOT_THERE, [*around, positioned.call])
 
-    def _place_writes(self) -> None:
+    def _position_writes(self) -> None:
         for number, call in enumerate(self._history):
-            numbers = self._settled.numbers.get(id(call), {})
-            placed = Placed(call, number, writes=bool(numbers))
+            numbers = self._inferred.numbers.get(id(call), {})
+            positioned = PositionedCall(call, number, writes=bool(numbers))
             for at, version in numbers.items():
                 item = call.items[at]
                 if not isinstance(item, Saving | Deleting):
                     continue
-                place = saving(version) if isinstance(item, Saving) else deleting(version)
-                begin, end = placed.spans.get(item.workflow_id, (place, place))
-                placed.spans[item.workflow_id] = min(begin, place), max(end, place)
+                position = saving(version) if isinstance(item, Saving) else deleting(version)
+                begin, end = positioned.spans.get(item.workflow_id, (position, position))
+                positioned.spans[item.workflow_id] = min(begin, position), max(end, position)
             if numbers or call.outcome is not Outcome.UNKNOWN:
-                self.placed.append(placed)
+                self.positioned.append(positioned)
         self._keep_batches_whole()
 
     def _keep_batches_whole(self) -> None:
         """Refuse a write between two of one batch."""
         spans: defaultdict[str, list[tuple[float, float, int, Call]]] = defaultdict(list)
-        for placed in self.placed:
-            for workflow_id, (begin, end) in placed.spans.items():
-                spans[workflow_id].append((begin, end, placed.number, placed.call))
+        for positioned in self.positioned:
+            for workflow_id, (begin, end) in positioned.spans.items():
+                spans[workflow_id].append((begin, end, positioned.number, positioned.call))
         for workflow_id, found in spans.items():
             found.sort()
             for (_, end, _, call), (begin, _, _, other) in pairwise(found):
                 if begin < end:
-                    raise NotLinearizableError(Offence.INSIDE_BATCH, [call, other])
+                    raise NotLinearizableError(Anomaly.INSIDE_BATCH, [call, other])
             self._batches[workflow_id] = [(int(begin), int(end), call) for begin, end, _, call in found if begin < end]
 
-    def _place_reads(self) -> None:
+    def _position_reads(self) -> None:
         prunes = [
             call
             for call in self._history
@@ -163,109 +163,111 @@ class _Placing:
             if isinstance(item, Pruning) and call.outcome is not Outcome.REFUSED
         ]
         first_prune_ns = min((call.began_ns for call in prunes), default=EVER)
-        for placed in self.placed:
-            call, is_pruned = placed.call, placed.call.ended_ns > first_prune_ns
+        for positioned in self.positioned:
+            call, is_pruned = positioned.call, positioned.call.ended_ns > first_prune_ns
             if call.stood_at is not None:
-                self._place_refusal(placed, *call.stood_at)
+                self._position_refusal(positioned, *call.stood_at)
             for item, result in zip(call.items, call.results, strict=False):
                 if isinstance(item, Loading):
-                    self._place_loading(placed, item, result, is_pruned=is_pruned)
+                    self._position_loading(positioned, item, result, is_pruned=is_pruned)
                 elif isinstance(item, Listing):
-                    self._place_listing(placed, item, result, is_pruned=is_pruned)
+                    self._position_listing(positioned, item, result, is_pruned=is_pruned)
                 elif isinstance(item, Deleting) and result is False and item is first_on(call, item.workflow_id):
-                    self._place_nothing_deleted(placed, item)
+                    self._position_nothing_deleted(positioned, item)
 
-    def _place_nothing_deleted(self, placed: Placed, item: Deleting) -> None:
+    def _position_nothing_deleted(self, positioned: PositionedCall, item: Deleting) -> None:
         workflow_id = item.workflow_id
         if item.expected:
-            raise NotLinearizableError(Offence.NOT_THERE, [placed.call])
-        if workflow_id not in placed.spans:
-            self._found_nothing.append((placed, Loading(workflow_id)))
+            raise NotLinearizableError(Anomaly.NOT_THERE, [positioned.call])
+        if workflow_id not in positioned.spans:
+            self._found_nothing.append((positioned, Loading(workflow_id)))
             return
         # A save of the same batch follows it.
-        track, version = self._settled.tracks[workflow_id], int(placed.spans[workflow_id][0]) // 4 - 1
+        track, version = self._inferred.tracks[workflow_id], int(positioned.spans[workflow_id][0]) // 4 - 1
         if not track.is_gone_after(version):
-            raise NotLinearizableError(Offence.NOT_THERE, [track.saves[version].call, placed.call])
+            raise NotLinearizableError(Anomaly.NOT_THERE, [track.saves[version].call, positioned.call])
 
-    def _place_refusal(self, placed: Placed, workflow_id: str, head: int) -> None:
+    def _position_refusal(self, positioned: PositionedCall, workflow_id: str, head: int) -> None:
         about = [
             item
-            for item in placed.call.items
+            for item in positioned.call.items
             if isinstance(item, Saving | Deleting) and item.workflow_id == workflow_id
         ]
         if len(about) == 1 and about[0].expected == head:
-            raise NotLinearizableError(Offence.FALSE_CONFLICT, [placed.call])
+            raise NotLinearizableError(Anomaly.FALSE_CONFLICT, [positioned.call])
         if len(about) > 1:
             return  # it may tell what stood in the middle of its own batch
-        self._place_head(placed, workflow_id, head)
+        self._position_head(positioned, workflow_id, head)
 
-    def _place_loading(self, placed: Placed, item: Loading, result: Result, *, is_pruned: bool) -> None:
+    def _position_loading(self, positioned: PositionedCall, item: Loading, result: Result, *, is_pruned: bool) -> None:
         if item.version is None:
-            self._place_head(placed, item.workflow_id, result.version if isinstance(result, Seen) else 0)
+            self._position_head(positioned, item.workflow_id, result.version if isinstance(result, Seen) else 0)
             return
         if isinstance(result, Seen):
             if result.version != item.version:
-                raise NotLinearizableError(Offence.OTHER_CONTENT, [placed.call])
-            end = self._settled.tracks[item.workflow_id].end_of(item.version)
-            last = EVER if end is None else standing(end)
-            self._narrow(placed, item.workflow_id, (standing(item.version), last))
+                raise NotLinearizableError(Anomaly.OTHER_CONTENT, [positioned.call])
+            end = self._inferred.tracks[item.workflow_id].end_of(item.version)
+            last = EVER if end is None else as_head(end)
+            self._narrow(positioned, item.workflow_id, (as_head(item.version), last))
         elif not is_pruned:
-            self._found_nothing.append((placed, item))
+            self._found_nothing.append((positioned, item))
 
-    def _place_listing(self, placed: Placed, item: Listing, result: Result, *, is_pruned: bool) -> None:
+    def _position_listing(self, positioned: PositionedCall, item: Listing, result: Result, *, is_pruned: bool) -> None:
         listed = result if isinstance(result, tuple) else ()
         if not listed:
-            self._place_head(placed, item.workflow_id, 0)
+            self._position_head(positioned, item.workflow_id, 0)
             return
         versions = [seen.version for seen in listed]
         if versions != list(range(versions[0], versions[0] + len(versions))):
-            raise NotLinearizableError(Offence.GAP, [placed.call])
-        track = self._settled.tracks[item.workflow_id]
+            raise NotLinearizableError(Anomaly.GAP, [positioned.call])
+        track = self._inferred.tracks[item.workflow_id]
         first = track.first_with(versions[-1])
         if versions[0] < first:
-            raise NotLinearizableError(Offence.RESURRECTED, [track.deletes[first - 1], placed.call])
+            raise NotLinearizableError(Anomaly.RESURRECTED, [track.deletes[first - 1], positioned.call])
         if versions[0] > first and not is_pruned:
-            raise NotLinearizableError(Offence.CUT, [track.saves[first].call, placed.call])
-        self._place_head(placed, item.workflow_id, versions[-1])
+            raise NotLinearizableError(Anomaly.CUT, [track.saves[first].call, positioned.call])
+        self._position_head(positioned, item.workflow_id, versions[-1])
 
-    def _place_head(self, placed: Placed, workflow_id: str, head: int) -> None:
+    def _position_head(self, positioned: PositionedCall, workflow_id: str, head: int) -> None:
         if head:
-            self._narrow(placed, workflow_id, (standing(head), standing(head)))
+            self._narrow(positioned, workflow_id, (as_head(head), as_head(head)))
         else:
-            self._found_nothing.append((placed, Loading(workflow_id)))
+            self._found_nothing.append((positioned, Loading(workflow_id)))
 
-    def _narrow(self, placed: Placed, workflow_id: str, span: Span) -> None:
-        """Place a read, outside of every batch."""
+    def _narrow(self, positioned: PositionedCall, workflow_id: str, span: Span) -> None:
+        """Position a read, outside of every batch."""
         begin, end = self._outside_of_batches(workflow_id, span)
         if begin > end:
-            around = (self._batch_around(workflow_id, place) for place in span)
-            raise NotLinearizableError(Offence.INSIDE_BATCH, [*(batch[2] for batch in around if batch), placed.call])
-        placed.narrow(workflow_id, (begin, end))
+            around = (self._batch_around(workflow_id, position) for position in span)
+            raise NotLinearizableError(
+                Anomaly.INSIDE_BATCH, [*(batch[2] for batch in around if batch), positioned.call]
+            )
+        positioned.narrow(workflow_id, (begin, end))
 
     def _outside_of_batches(self, workflow_id: str, span: Span) -> Span:
         """What somebody can see of a span: nothing of what lies in the middle of a batch."""
-        around_begin, around_end = (self._batch_around(workflow_id, place) for place in span)
+        around_begin, around_end = (self._batch_around(workflow_id, position) for position in span)
         begin = span[0] if around_begin is None else around_begin[1] + 1
         end = span[1] if around_end is None else around_end[0] - 1
         return begin, end
 
-    def _batch_around(self, workflow_id: str, place: float) -> tuple[int, int, Call] | None:
-        """The batch in the middle of which a place lies."""
+    def _batch_around(self, workflow_id: str, position: float) -> tuple[int, int, Call] | None:
+        """The batch in the middle of which a position lies."""
         batches = self._batches[workflow_id]
-        at = bisect_left(batches, place, key=lambda batch: batch[0]) - 1
-        return batches[at] if at >= 0 and batches[at][0] < place < batches[at][1] else None
+        at = bisect_left(batches, position, key=lambda batch: batch[0]) - 1
+        return batches[at] if at >= 0 and batches[at][0] < position < batches[at][1] else None
 
     def _gaps(self, workflow_id: str) -> list[Span]:
         """Where nothing is there, and somebody can see it."""
-        ends = self._settled.tracks[workflow_id].ends if workflow_id in self._settled.tracks else []
-        places = [gone(version) for version in (0, *ends)]
-        return [(place, place) for place in places if self._batch_around(workflow_id, place) is None]
+        ends = self._inferred.tracks[workflow_id].ends if workflow_id in self._inferred.tracks else []
+        positions = [absent(version) for version in (0, *ends)]
+        return [(position, position) for position in positions if self._batch_around(workflow_id, position) is None]
 
     def _spans_without(self, wanted: Loading) -> list[Span]:
         """Where one version is not there yet, or no more."""
-        version, track = wanted.version or 0, self._settled.tracks.get(wanted.workflow_id, Track())
+        version, track = wanted.version or 0, self._inferred.tracks.get(wanted.workflow_id, Track())
         end = track.end_of(version)
-        spans: list[Span] = [(-EVER, saving(version) - 1), *([] if end is None else [(gone(end), EVER)])]
+        spans: list[Span] = [(-EVER, saving(version) - 1), *([] if end is None else [(absent(end), EVER)])]
         seen = [self._outside_of_batches(wanted.workflow_id, span) for span in spans]
         return [span for span in seen if span[0] <= span[1]]
 
@@ -276,28 +278,28 @@ class _Placing:
             for call in self._history
             for at, item in enumerate(call.items)
             if call.outcome is Outcome.UNKNOWN
-            and id(call) not in self._settled.numbers
+            and id(call) not in self._inferred.numbers
             and isinstance(item, Deleting)
             and item.workflow_id == wanted.workflow_id
             and item.expected
-            and (low <= gone(item.expected) if wanted.version is None else item.expected >= wanted.version)
-            and gone(item.expected) <= high
+            and (low <= absent(item.expected) if wanted.version is None else item.expected >= wanted.version)
+            and absent(item.expected) <= high
         ]
 
 
 class _Bounds:
     """How far real time holds a call on one workflow's axis."""
 
-    def __init__(self, workflow_id: str, placed: Sequence[Placed]) -> None:
-        ended = sorted(placed, key=lambda each: each.call.ended_ns)
+    def __init__(self, workflow_id: str, positioned: Sequence[PositionedCall]) -> None:
+        ended = sorted(positioned, key=lambda each: each.call.ended_ns)
         self._ends = [each.call.ended_ns for each in ended]
         self._lows = list(accumulate(((each.spans[workflow_id][0], each.call) for each in ended), _higher))
-        began = sorted(placed, key=lambda each: each.call.began_ns, reverse=True)
+        began = sorted(positioned, key=lambda each: each.call.began_ns, reverse=True)
         self._begins = [each.call.began_ns for each in reversed(began)]
         self._highs = list(accumulate(((each.spans[workflow_id][1], each.call) for each in began), _lower))[::-1]
 
     def of(self, call: Call) -> tuple[tuple[float, Call | None], tuple[float, Call | None]]:
-        """The lowest and the highest place for *call*, each with the call that it is owed to."""
+        """The lowest and the highest position for *call*, each with the call that it is owed to."""
         before, after = bisect_left(self._ends, call.began_ns), bisect_right(self._begins, call.ended_ns)
         low = self._lows[before - 1] if before else (-EVER, None)
         high = self._highs[after] if after < len(self._highs) else (EVER, None)

@@ -136,7 +136,7 @@ class Racer:
                     self._heads[item.workflow_id] = max(self._heads[item.workflow_id], result.version)
 
 
-def skirmish(start: Start, number: int, url: str, turns: int) -> list[Call]:
+def run_workload(start: Start, number: int, url: str, turns: int) -> list[Call]:
     """What a racing process does, on a store of its own."""
     with ContextPersistence(url) as store:
         session = Session(store, f"process {number}")

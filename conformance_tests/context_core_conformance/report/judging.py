@@ -67,7 +67,7 @@ class Judge:
     def _held(self, promise: Promise, cases: Sequence[Case]) -> PromiseResult:
         """The promise of cases that passed or were skipped."""
         skipped = _of(CaseOutcome.SKIPPED, cases)
-        missing = [case for case in skipped if case.skip in (SkipKind.NO_DOOR, SkipKind.OTHER)]
+        missing = [case for case in skipped if case.skip in (SkipKind.NO_ACCESS, SkipKind.OTHER)]
         if _of(CaseOutcome.PASSED, cases):
             if not missing:
                 return PromiseResult(promise=promise, outcome=Outcome.HELD)
@@ -79,7 +79,7 @@ class Judge:
             return self._without(promise, undeclared[0] or "")
         is_platform = any(case.skip is SkipKind.OTHER for case in missing) or not missing
         return _not_run(
-            promise, Cause.SKIPPED if is_platform else Cause.NO_DOOR, _joined(case.reason for case in skipped)
+            promise, Cause.SKIPPED if is_platform else Cause.NO_ACCESS, _joined(case.reason for case in skipped)
         )
 
     def _without(self, promise: Promise, capability: str) -> PromiseResult:

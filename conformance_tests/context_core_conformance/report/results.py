@@ -95,7 +95,7 @@ class Cause(StrEnum):
 
     NO_LAW = "no_law"
     NOT_DECLARED = "not_declared"
-    NO_DOOR = "no_door"
+    NO_ACCESS = "no_access"
     NOT_CHOSEN = "not_chosen"
     SKIPPED = "skipped"
     NOT_REACHED = "not_reached"

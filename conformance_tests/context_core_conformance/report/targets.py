@@ -65,7 +65,7 @@ class Address:
 
 @attrs.frozen
 class TestClass:
-    """A subclass of BackendContract, which may give a side door, open backups, and dispose of stores."""
+    """A subclass of BackendContract, which may give a storage access hook, open backups, and dispose of stores."""
 
     module: str
     name: str

@@ -9,8 +9,8 @@ from typing import Any, Final
 import attrs
 import pytest
 from faulty_drivers import FAULTS, Fault
-from faulty_drivers.hosts import last_call
-from faulty_drivers.specimens import SPECIMENS
+from faulty_drivers.base_drivers import last_call
+from faulty_drivers.contracts import CONTRACTS
 
 from context_core.plugins import GROUP
 from context_core_conformance import PROMISES
@@ -19,7 +19,7 @@ WHOLE_LIVES: Final = "test_stateful_lives_agree_with_the_model"
 """The law about everything is left out: a fault must be found by what it breaks, and at once."""
 
 pytestmark = pytest.mark.filterwarnings(
-    # What some specimens leave open is collected after their own run.
+    # What some faulty drivers leave open is collected after their own run.
     "ignore::ResourceWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
@@ -29,7 +29,7 @@ each_fault: Final = pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS
 
 @attrs.define
 class Keeper:
-    """A pytest plugin that shows a specimen the laws about some promises, and keeps what came of it."""
+    """A pytest plugin that runs the laws about some promises, on a faulty driver, and keeps the failures."""
 
     failures: list[tuple[pytest.Item, pytest.CallInfo[Any]]] = attrs.Factory(list)
     passed: int = 0
@@ -49,9 +49,9 @@ class Keeper:
 
 
 def show(fault: Fault) -> Keeper:
-    """Hold a specimen to the laws about what it breaks, up to the first that fails, in a pytest of its own."""
+    """Run the laws about what a faulty driver breaks, until the first failure, in a separate pytest run."""
     keeper = Keeper()
-    specimen = f"{specimens_file()}::{SPECIMENS[fault.name].__name__}"
+    contract = f"{contracts_file()}::{CONTRACTS[fault.name].__name__}"
     last_call.clear()
     try:
         with fault.infection(), pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
@@ -59,15 +59,15 @@ def show(fault: Fault) -> Keeper:
             patch.setattr("hypothesis.internal.conjecture.engine.MAX_SHRINKING_SECONDS", 0)
             asked = [f"--context-promise={promise_id}" for promise_id in sorted(fault.promises)]
             # A folder of its own: pytest tidies the shared one up, and would meet others there.
-            pytest.main([specimen, *asked, f"--basetemp={folder}/shown", *_ALONE], plugins=[keeper])
+            pytest.main([contract, *asked, f"--basetemp={folder}/shown", *_ALONE], plugins=[keeper])
     finally:
         last_call.set()
     return keeper
 
 
-def specimens_file() -> Path:
-    """Where the specimens are."""
-    return Path(__file__).parent / "faulty_drivers" / "specimens.py"
+def contracts_file() -> Path:
+    """Where the test classes of the faulty drivers are."""
+    return Path(__file__).parent / "faulty_drivers" / "contracts.py"
 
 
 _ALONE: Final = (
@@ -91,7 +91,7 @@ def no_other_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Every specimen is found by its entry point, as a stranger's driver is, in this process and in its children."""
+    """Every faulty driver is found by its entry point, as a third-party driver is, in this process and in its children."""
     folder = tmp_path_factory.mktemp("zoo")
     metadata = folder / "zoo-1.0.dist-info"
     metadata.mkdir()

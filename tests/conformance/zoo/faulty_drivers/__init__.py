@@ -29,9 +29,9 @@ from faulty_drivers import (
 )
 from faulty_drivers.fault import FAULTS, Fault
 
-__all__ = ["FAULTS", "WINGS", "Fault"]
+__all__ = ["FAULTS", "FAULT_MODULES", "Fault"]
 
-WINGS = (
+FAULT_MODULES = (
     *(in_documents, in_records, in_versions, in_histories, in_keys, in_deletes, in_batches, in_queries, in_pages),
     *(
         in_threads,

@@ -15,8 +15,8 @@ from context_core.records import (
 )
 from context_core_memory import MemoryBackend, _write
 from context_core_memory._state import State
+from faulty_drivers.base_drivers import state_of, wait_for_others
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import state_of, wait_for_others
 
 
 class _OwnBatches(MemoryBackend):

@@ -22,8 +22,8 @@ from context_core.records import (
     VersionRequest,
 )
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import Querying, Showing, Writing, state_of
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Querying, Showing, Writing, state_of
 
 Operation = Any
 T = TypeVar("T")

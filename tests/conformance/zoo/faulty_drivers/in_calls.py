@@ -20,8 +20,8 @@ from context_core.records import (
     VersionRequest,
 )
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import last_call
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import last_call
 
 answering: Final = threading.Event()
 """Whether the peer answers."""

@@ -4,8 +4,8 @@ import attrs
 
 from context_core.records import BatchRequest, Deleted, DeleteRequest, LoadRequest, Outcome, StoredDocument
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import state_of, wait_for_others
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import state_of, wait_for_others
 
 
 def _deleted(request: BatchRequest) -> list[str]:
@@ -72,9 +72,9 @@ class DeletingTwiceIsTrue(MemoryBackend):
     """What was deleted before counts as having been there."""
 
     def batch(self, request: BatchRequest) -> list[Outcome]:
-        buried = set(state_of(self).tombstones)
+        tombstones = set(state_of(self).tombstones)
         return [
-            Deleted(existed=outcome.existed or operation.workflow_id in buried)
+            Deleted(existed=outcome.existed or operation.workflow_id in tombstones)
             if isinstance(operation, DeleteRequest) and isinstance(outcome, Deleted)
             else outcome
             for operation, outcome in zip(request.operations, super().batch(request), strict=True)

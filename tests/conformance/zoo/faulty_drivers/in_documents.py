@@ -10,8 +10,8 @@ import attrs
 from context_core import BackendDescription
 from context_core.records import ContextRecord, Limits, SavedVersion, SaveRequest
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import Writing, state_of
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Writing, state_of
 
 _KNOWN: Final = frozenset(
     {

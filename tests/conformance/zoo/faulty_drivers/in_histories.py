@@ -7,8 +7,8 @@ import attrs
 from context_core.records import Selection, Story, VersionHeader, VersionRequest, Want
 from context_core_memory import MemoryBackend
 from context_core_memory._state import Version
+from faulty_drivers.base_drivers import state_of
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import state_of
 
 
 class _OwnStories(MemoryBackend):

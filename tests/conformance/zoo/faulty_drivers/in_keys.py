@@ -9,8 +9,8 @@ from context_core import IdempotencyConflictError, VersionConflictError
 from context_core.records import BatchRequest, IdempotencyKey, Outcome, RestoreRequest, SavedVersion, SaveRequest
 from context_core_memory import MemoryBackend
 from context_core_memory._state import Version
+from faulty_drivers.base_drivers import Writing, state_of, wait_for_others
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Writing, state_of, wait_for_others
 
 
 def _version_with(backend: MemoryBackend, request: SaveRequest) -> Version | None:

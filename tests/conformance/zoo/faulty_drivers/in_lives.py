@@ -8,8 +8,8 @@ from context_core.model import utc_now
 from context_core.records import BatchRequest, Clock, LoadRequest, Outcome, QueryRequest, Selection, StoredDocument
 from context_core_memory import MemoryBackend
 from context_core_memory._state import State
+from faulty_drivers.base_drivers import last_call
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import last_call
 
 
 @breaks("ER05")

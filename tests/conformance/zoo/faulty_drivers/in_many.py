@@ -17,8 +17,8 @@ from context_core.records import (
     Want,
 )
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import Querying, put_versions, state_of
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Querying, put_versions, state_of
 
 
 @breaks("ID01", "ID02", "BA02")

@@ -20,8 +20,8 @@ from context_core.records import (
     Want,
 )
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import Writing, put_versions, state_of
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Writing, put_versions, state_of
 
 
 @breaks("RE01")

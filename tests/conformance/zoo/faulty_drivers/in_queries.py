@@ -10,8 +10,8 @@ from context_core.conditions import Condition, Operator, OrderTerm
 from context_core.query import evaluate, holds, matches
 from context_core.records import QueryRequest, Selection, StoredDocument, VersionHeader, Want
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import Querying, state_of
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Querying, state_of
 
 
 class _Judging(MemoryBackend):

@@ -14,8 +14,8 @@ from context_core.records import (
     StoredDocument,
     VersionRequest,
 )
+from faulty_drivers.base_drivers import Writing
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Writing
 
 
 class _MergingIds(Writing):

@@ -4,8 +4,8 @@ import attrs
 
 from context_core.records import BatchRequest, Operation, Outcome, RestoreRequest, SaveRequest
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import Writing, state_of
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Writing, state_of
 
 
 class _Rewriting(MemoryBackend):

@@ -16,8 +16,8 @@ from context_core.records import (
     StoredDocument,
 )
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import last_call, state_of, wait_for_others
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import last_call, state_of, wait_for_others
 from faulty_drivers.in_batches import KeepsWhatWentBefore
 
 

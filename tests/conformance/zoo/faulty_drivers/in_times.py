@@ -23,8 +23,8 @@ from context_core.records import (
     StoredDocument,
 )
 from context_core_memory import MemoryBackend
+from faulty_drivers.base_drivers import Querying, Showing, Writing, put_versions, state_of
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Querying, Showing, Writing, put_versions, state_of
 
 
 @breaks("VE08")

@@ -14,8 +14,8 @@ from context_core.records import (
     StoredDocument,
 )
 from context_core_memory import MemoryBackend, _write
+from faulty_drivers.base_drivers import Writing, put_versions, state_of, wait_for_others
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import Writing, put_versions, state_of, wait_for_others
 
 
 @breaks("VE05", "CA06")

@@ -11,13 +11,13 @@ from context_core import BackendBusyError, OutcomeUnknownError, StorageError
 from context_core.records import BatchRequest, ContextRecord, Outcome, SavedVersion, SaveRequest
 from context_core_memory import MemoryBackend
 from context_core_sqlite import SqliteBackend
+from faulty_drivers.base_drivers import last_call, wait_for_others
 from faulty_drivers.fault import breaks
-from faulty_drivers.hosts import last_call, wait_for_others
 
 
 @contextmanager
 def held(lock: threading.Lock) -> Iterator[None]:
-    """Hold *lock*, once it is free, or nobody looks at the specimen any more."""
+    """Hold *lock*, once it is free, or until the test of this driver ends."""
     while not lock.acquire(timeout=0.5):
         if last_call.is_set():
             raise BackendBusyError(waited_s=0.5)

@@ -1,10 +1,10 @@
-"""A test class for each fault: `pytest …/specimens.py::TestNumbersStartAgain` shows how the suite reports it."""
+"""A test class for each fault: `pytest …/contracts.py::TestNumbersStartAgain` shows how the suite reports it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from builtin_doors import MemoryDoors, SqliteDoors
+from builtin_access import MemoryAccess, SqliteAccess
 
 from context_core_conformance import BackendContract, SilentPeer
 from context_core_memory import MemoryBackend
@@ -12,7 +12,7 @@ from faulty_drivers import FAULTS, Fault
 from faulty_drivers.in_calls import Remote, answering
 
 
-class RemoteDoors(MemoryDoors):
+class RemoteAccess(MemoryAccess):
     """Of drivers whose peer can fall silent."""
 
     @contextmanager
@@ -29,14 +29,14 @@ def _silenced() -> Iterator[None]:
         answering.set()
 
 
-def _specimen(fault: Fault) -> type[BackendContract]:
-    memory = RemoteDoors if issubclass(fault.driver, Remote) else MemoryDoors
-    doors = memory if issubclass(fault.driver, MemoryBackend) else SqliteDoors
+def _contract(fault: Fault) -> type[BackendContract]:
+    memory = RemoteAccess if issubclass(fault.driver, Remote) else MemoryAccess
+    access = memory if issubclass(fault.driver, MemoryBackend) else SqliteAccess
     own: dict[str, object] = {"scheme": fault.driver.scheme, "__module__": __name__}
     if hasattr(fault.driver, "small_url"):
         own["small_url"] = fault.driver.small_url
-    return type(f"Test{fault.name}", (doors, BackendContract), own)
+    return type(f"Test{fault.name}", (access, BackendContract), own)
 
 
-SPECIMENS: Final = {fault.name: _specimen(fault) for fault in FAULTS.values()}
-globals().update({specimen.__name__: specimen for specimen in SPECIMENS.values()})
+CONTRACTS: Final = {fault.name: _contract(fault) for fault in FAULTS.values()}
+globals().update({contract.__name__: contract for contract in CONTRACTS.values()})

@@ -89,4 +89,4 @@ def wait_for_others() -> None:
 
 
 last_call: Final = threading.Event()
-"""Set when a specimen has been looked at, so that the threads which it left behind end."""
+"""Set after the test of a faulty driver, so that the threads which the driver left behind end."""

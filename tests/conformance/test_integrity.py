@@ -1,4 +1,4 @@
-"""The laws are sealed: nothing can be taken out of a run without the run saying so."""
+"""The laws are locked: nothing can be taken out of a run without the run saying so."""
 
 import pytest
 
@@ -6,10 +6,10 @@ from context_core_conformance import BackendContract
 
 HEADER = """
 import pytest
-from builtin_doors import MemoryDoors
+from builtin_access import MemoryAccess
 from context_core_conformance import BackendContract
 
-class TestMine(MemoryDoors, BackendContract):
+class TestMine(MemoryAccess, BackendContract):
 """
 LAW = "test_numbers_go_on_after_delete"
 
@@ -43,7 +43,7 @@ def test_a_class_cannot_redefine(body):
     namespace: dict[str, object] = {}
     exec(body.replace("self", "self=None"), namespace)
     namespace = {name: value for name, value in namespace.items() if name != "__builtins__"}
-    with pytest.raises(TypeError, match="the laws of the contract are sealed"):
+    with pytest.raises(TypeError, match="the laws of the contract are locked"):
         type("TestMine", (BackendContract,), namespace)
 
 
@@ -57,9 +57,9 @@ def test_a_mixin_cannot_hide_a_law():
         type("TestBelow", (mixin, mine), {})
 
 
-def test_doors_are_open():
+def test_access_hooks_can_be_redefined():
     """What a class is to tell may be told in any of its bases."""
-    type("TestMine", (type("Doors", (), {"raw_storage": None, "fresh_url": None}), BackendContract), {})
+    type("TestMine", (type("Access", (), {"raw_storage": None, "fresh_url": None}), BackendContract), {})
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_law_that_was_replaced_later_is_told(run):
     result = run(
         "    pass\nsetattr(TestMine, 'test_numbers_go_on_after_delete', lambda self: None)", "--context-promise", "VE05"
     )
-    result.stdout.fnmatch_lines(["*the laws of the contract are sealed: replaced: test_numbers_go_on_after_delete*"])
+    result.stdout.fnmatch_lines(["*the laws of the contract are locked: replaced: test_numbers_go_on_after_delete*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 
 
@@ -103,7 +103,7 @@ def test_a_mark_on_the_class_excuses_nothing(run, mark):
 
 
 def test_a_door_that_skips_excuses_nothing(run):
-    """Only the suite skips: for a capability, or a door that is not there."""
+    """Only the suite skips: for a capability, or a storage access hook that is not there."""
     result = run("    def fresh_url(self, tmp_path): pytest.skip('not today')", "--context-promise", "VE05")
     result.stdout.fnmatch_lines(["*was skipped or excused from outside the suite*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -111,9 +111,9 @@ def test_a_door_that_skips_excuses_nothing(run):
 
 
 def test_a_conftest_cannot_leave_laws_out(run):
-    """What vanishes between collection and run is told by the seal."""
+    """What vanishes between collection and run is told by the integrity check."""
     result = run("    pass", conftest=one_law())
-    result.stdout.fnmatch_lines(["*the laws of the contract are sealed: left out: *"])
+    result.stdout.fnmatch_lines(["*the laws of the contract are locked: left out: *"])
     assert result.parseoutcomes() == {"passed": 1, "failed": 1}
 
 
@@ -157,7 +157,7 @@ class TestDeviations:
 
     def test_a_deviation_that_passes_fails_the_run(self, run):
         """It has to go when there is nothing left to excuse."""
-        result = run('    deviations = {"test_numbers_go_on_after_delete": "once"}', conftest=one_law(_UNSEALED))
+        result = run('    deviations = {"test_numbers_go_on_after_delete": "once"}', conftest=one_law(_UNLOCKED))
         result.stdout.fnmatch_lines(["DEVIATES NO MORE, remove it *TestMine: test_numbers_go_on_after_delete: once*"])
         assert result.ret == pytest.ExitCode.TESTS_FAILED
 
@@ -169,7 +169,7 @@ class TestDeviations:
         assert "failed" not in result.parseoutcomes()
 
 
-_UNSEALED = """
+_UNLOCKED = """
 import pytest
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_finish(session):

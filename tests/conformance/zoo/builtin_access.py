@@ -1,4 +1,4 @@
-"""The doors of the built-in drivers: how a law gets a fresh store, and what lies behind the driver."""
+"""The storage access hooks of the built-in drivers, and the URLs of their fresh stores."""
 
 import contextlib
 import sqlite3
@@ -32,7 +32,7 @@ def run(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-class MemoryDoors:
+class MemoryAccess:
     scheme = "memory"
 
     def fresh_url(self, tmp_path: Path) -> str:
@@ -50,7 +50,7 @@ class MemoryDoors:
         context_core_memory.drop(url.rpartition("/")[2])
 
 
-class SqliteDoors:
+class SqliteAccess:
     scheme = "sqlite"
 
     def fresh_url(self, tmp_path: Path) -> str:
