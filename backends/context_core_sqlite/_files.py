@@ -19,6 +19,13 @@ LOOK_AGAIN_S: Final = 0.5
 TRUST_S: Final = 0.001
 """A commit that ends this soon after a look needs no other: it would cost a tenth of a save without a sync."""
 
+SETTLED_S: Final = 0.1
+SETTLED_COARSE_S: Final = 3.0
+"""How long ago a folder must have changed for its time to tell of any later change: more than the step of such times.
+
+The second holds where times seem to be whole seconds.
+"""
+
 _JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
 _JOURNAL_HEADER_BYTES: Final = 28
 _OLD_SIZE: Final = slice(16, 20)
@@ -111,19 +118,21 @@ class FileWatch:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._main = str(path)
+        self._folder = os.path.dirname(path)  # noqa: PTH120  # a string, as everywhere here
         self._wal = wal_of(path)
         self._shm = f"{self._wal.removesuffix('-wal')}-shm"
         self._seen: tuple[Identity, Identity, Identity] | None = None
+        self._seen_folder: tuple[int, int, int] | None = None
         self.is_known = False
         self.next_look_s = 0.0
         """When, by the monotonic clock, a reader should look. Saves look each time."""
         self._looked_s = 0.0
         self.wal_bytes = 0
-        """The size of the WAL when it was last looked at."""
+        """The size of the WAL when it was last looked at, at least every LOOK_AGAIN_S of saves."""
 
     def forget(self) -> None:
         """Every connection is closed: the files may come and go."""
-        self._seen = None
+        self._seen = self._seen_folder = None
         self.is_known = False
 
     def remember(self) -> None:
@@ -135,29 +144,61 @@ class FileWatch:
     def look(self) -> Change | None:
         """Look at the main file and the WAL, and once in a while at the shared memory.
 
-        Without the shared memory saves still reach the WAL, but processes no longer see each other.
+        Without the shared memory saves still reach the WAL, but processes no longer see each other. While nothing was
+        added to the folder, removed or renamed, its time tells so, and the files are not looked at: to ask for the times
+        of a WAL between its writes makes Linux 6.13 and newer log a new one at each write, a fifth of a durable save.
         """
         if self._seen is None:
             return None
+        now_s = self._looked_s = time.monotonic()
+        is_due = now_s >= self.next_look_s
+        if not is_due and self._is_folder_as_seen():
+            return None
+        folder = self._settled_folder()  # before the files: what changes while they are looked at shows next time
         main, wal, shm = self._seen
         if identity(self._main) != main:
             return Change.MAIN
         now = self._wal_identity()
-        now_s = self._looked_s = time.monotonic()
-        is_due = now_s >= self.next_look_s
         if now == wal and is_due:
             now, wal = identity(self._shm), shm
         if now != wal:
             return Change.REMOVED if now is None else Change.REPLACED
         if is_due:
             self.next_look_s = now_s + LOOK_AGAIN_S
+        self._seen_folder = folder
         return None
 
     def has_lost_wal(self) -> bool:
         """Whether a commit just now went to a WAL that is no longer at its path, unless `look` has just seen it there."""
-        if time.monotonic() - self._looked_s < TRUST_S:
+        if time.monotonic() - self._looked_s < TRUST_S or self._seen is None or self._is_folder_as_seen():
             return False
-        return self._seen is not None and self._wal_identity() != self._seen[1]
+        return self._wal_identity() != self._seen[1]
+
+    def _is_folder_as_seen(self) -> bool:
+        if self._seen_folder is None:
+            return False
+        try:
+            status = os.stat(self._folder)  # noqa: PTH116  # as above
+        except OSError:
+            return False
+        return (status.st_ino, status.st_ctime_ns, status.st_dev) == self._seen_folder
+
+    def _settled_folder(self) -> tuple[int, int, int] | None:
+        """Which folder it is, and when it changed; None where its time may miss a change.
+
+        Nobody can set that time back. On Windows it is another one, and open files stay where they are.
+        """
+        if os.name == "nt" or os.path.islink(self._main):  # noqa: PTH114  # the WAL is in the folder of the real file
+            return None
+        try:
+            status = os.stat(self._folder)  # noqa: PTH116  # as above
+        except OSError:
+            return None
+        age_s = time.time() - status.st_ctime
+        is_coarse = status.st_ctime_ns % 1_000_000_000 == 0
+        if age_s < (SETTLED_COARSE_S if is_coarse else SETTLED_S):
+            return None
+        return status.st_ino, status.st_ctime_ns, status.st_dev
 
     def _wal_identity(self) -> Identity:
         try:
