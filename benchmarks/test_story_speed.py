@@ -34,7 +34,9 @@ def measure(benchmark: BenchmarkFixture) -> Measure:
     def measure(limit_ms: float, action: Callable[[], Any]) -> Any:
         result = benchmark(action)
         if benchmark.stats is None:
-            pytest.fail("pytest-benchmark is switched off: run these lines without parallel workers and without --benchmark-disable")
+            pytest.fail(
+                "pytest-benchmark is switched off: run these lines without parallel workers and without --benchmark-disable"
+            )
         median_ms = benchmark.stats.stats.median * 1_000
         benchmark.extra_info |= {"limit_ms": limit_ms, "median_ms": median_ms}
         assert median_ms < limit_ms, f"the median is {median_ms:.3g} ms, the story's limit is {limit_ms:g} ms"

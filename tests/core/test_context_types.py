@@ -136,7 +136,9 @@ def store():
         yield store
 
 
-@pytest.mark.parametrize(("name", "value"), CASES, ids=lambda value: str(sorted(value) if isinstance(value, frozenset) else value)[:30])
+@pytest.mark.parametrize(
+    ("name", "value"), CASES, ids=lambda value: str(sorted(value) if isinstance(value, frozenset) else value)[:30]
+)
 def test_a_further_field_comes_back_equal_and_of_the_same_type(store, name, value):
     """Optional, union, nested, alias, enum, time, UUID, tuple, set and the rest."""
     context = Rich(**BASE, **{name: value})
