@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import attrs
 
@@ -296,6 +296,35 @@ class VersionHeader:
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     origin: Origin | None = None
+
+    @classmethod
+    def of(
+        cls,
+        record: ContextRecord,
+        *,
+        version: int,
+        saved_at: datetime,
+        idempotency: IdempotencyKey | None = None,
+        origin: Origin | None = None,
+    ) -> Self:
+        """Return the header of *record*, stored as *version* at *saved_at*."""
+        return cls(
+            **{name: getattr(record, name) for name in INDEXED_FIELDS},
+            version=version,
+            saved_at=saved_at,
+            idempotency_key=None if idempotency is None else idempotency.key,
+            origin=origin,
+        )
+
+    def record(self, document: bytes) -> ContextRecord:
+        """Return the record that this is the header of, with its plain *document*."""
+        return ContextRecord(**{name: getattr(self, name) for name in INDEXED_FIELDS}, document=document)
+
+
+INDEXED_FIELDS: Final = tuple(
+    name for name in attrs.fields_dict(ContextRecord) if name in attrs.fields_dict(VersionHeader)
+)
+"""The fields that a record and its header have in common: what a driver keeps beside the document."""
 
 
 @attrs.frozen(kw_only=True)

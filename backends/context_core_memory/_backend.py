@@ -31,7 +31,7 @@ from context_core.records import (
 )
 from context_core.url import BackendURL
 from context_core_memory import _write
-from context_core_memory._checks import check_load, check_operation, check_page, check_record
+from context_core_memory._checks import check_load, check_operation, check_page, check_record, checked_clock
 from context_core_memory._state import State, Store, Version
 
 _CAPABILITIES: Final = frozenset(
@@ -72,7 +72,7 @@ class MemoryBackend(ContextBackend):
     def __init__(self, name: str = "", *, clock: Clock = utc_now, busy_timeout_s: float = 30.0) -> None:
         self._name = name
         self._busy_timeout_s = _seconds(busy_timeout_s)
-        self._clock = clock
+        self._clock = checked_clock(clock)
         self._store = _named.setdefault(name, Store()) if name else Store()
         self._is_closed = False
         self._is_read_only = False

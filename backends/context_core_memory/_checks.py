@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from context_core.errors import BackendContractError
 from context_core.model import MAX_TEXT, Status
 from context_core.records import (
+    Clock,
     ContextRecord,
     LoadRequest,
     Operation,
@@ -49,6 +50,17 @@ def check_operation(operation: Operation) -> None:
 def check_time(moment: datetime, what: str) -> None:
     """Refuse a time that is not aware UTC."""
     _require(isinstance(moment, datetime) and moment.tzinfo is UTC, what)
+
+
+def checked_clock(clock: Clock) -> Clock:
+    """Return *clock* with a check of each time that it gives."""
+
+    def now() -> datetime:
+        moment = clock()
+        check_time(moment, "the clock")
+        return moment
+
+    return now
 
 
 def check_load(request: LoadRequest) -> None:

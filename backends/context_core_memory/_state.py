@@ -10,6 +10,7 @@ import attrs
 from context_core.errors import BackendBusyError, BackendUnavailableError
 from context_core.forking import follow_forks
 from context_core.records import IdempotencyKey, StoredDocument, Tombstone, VersionHeader
+from context_core.write_rules import KnownKey, Standing
 
 T = TypeVar("T")
 
@@ -54,6 +55,25 @@ class State:
         """The versions of a workflow, oldest first; empty where it does not exist."""
         history = self.histories.get(workflow_id)
         return history.versions if history is not None else []
+
+    def standing(self, workflow_id: str) -> Standing:
+        """What stands of a workflow: its head, its tombstone, or nothing."""
+        versions = self.versions(workflow_id)
+        if versions:
+            head = versions[-1].header
+            return Standing(workflow_id, head.version, head.saved_at, exists=True)
+        tombstone = self.tombstones.get(workflow_id)
+        if tombstone is None:
+            return Standing(workflow_id)
+        return Standing(workflow_id, tombstone.last_version, tombstone.deleted_at)
+
+    def known_key(self, workflow_id: str, key: IdempotencyKey | None) -> KnownKey | None:
+        """The version of a workflow that has an idempotency key."""
+        for version in self.versions(workflow_id) if key is not None else ():
+            kept = version.idempotency
+            if kept is not None and key is not None and kept.key == key.key:
+                return KnownKey(version.header.version, version.header.saved_at, kept.content_hash)
+        return None
 
     def append(self, version: Version, created_at: datetime) -> None:
         """Add a version to its workflow, which begins to exist with its first, created at *created_at*."""

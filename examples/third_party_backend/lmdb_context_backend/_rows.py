@@ -22,6 +22,7 @@ import lmdb
 
 from context_core import VersionHeader, errors
 from context_core.records import Origin, StoredDocument, time_to_text
+from context_core.write_rules import Standing
 
 Txn: TypeAlias = "lmdb.Transaction[bytes]"
 T = TypeVar("T", "Workflow", VersionHeader)
@@ -43,6 +44,11 @@ class Workflow:
     def head(self) -> int:
         """The newest version; 0 where the workflow does not exist."""
         return self.last_version if self.created_at is not None else 0
+
+    @property
+    def standing(self) -> Standing:
+        """The workflow as the rules of a write see it."""
+        return Standing(self.workflow_id, self.last_version, self.last_time, exists=self.created_at is not None)
 
 
 def key(kind: bytes, workflow_id: str, rest: int | str | None = None) -> bytes:
