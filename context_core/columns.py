@@ -5,12 +5,15 @@ One list of columns serves every statement of a driver, so that statements canno
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final
 
 import orjson
 
+from context_core.conditions import INDEXED_KINDS, FieldKind
 from context_core.errors import CorruptDocumentError
-from context_core.records import Origin, VersionHeader
+from context_core.model import INDEXED_FIELDS
+from context_core.records import ContextRecord, Origin, VersionHeader
 
 __all__ = [
     "HEADER_COLUMNS",
@@ -19,21 +22,11 @@ __all__ = [
     "VERSION_COLUMNS",
     "exact_text",
     "header",
+    "record_values",
     "tags_to_text",
 ]
 
-_VALUES: Final = (
-    "epic_num",
-    "story_num",
-    "feature",
-    "workflow_name",
-    "current_phase",
-    "status",
-    "created_at",
-    "updated_at",
-    "saved_at",
-    "tags",
-)
+_VALUES: Final = (*(name for name in INDEXED_FIELDS if name not in ("workflow_id", "tags")), "saved_at", "tags")
 
 RECORD_COLUMNS: Final = (*_VALUES, "save_id")
 """What heads and versions have in common, beside workflow_id, version and document."""
@@ -47,6 +40,30 @@ LINEAGE_COLUMNS: Final = ("idempotency_key", "origin_workflow_id", "origin_versi
 VERSION_COLUMNS: Final = (*HEADER_COLUMNS, *LINEAGE_COLUMNS)
 """All of a header, in the order that `header` takes them."""
 
+_TEXTS: Final = tuple(name for name, kind in INDEXED_KINDS.items() if kind is FieldKind.TEXT)
+_TIMES: Final = (*(name for name, kind in INDEXED_KINDS.items() if kind is FieldKind.TIME), "saved_at")
+
+
+_record_values: Final = attrgetter(*(name for name in RECORD_COLUMNS if name != "saved_at"))
+_SAVED_AT: Final = RECORD_COLUMNS.index("saved_at")
+_TAGS: Final = RECORD_COLUMNS.index("tags")
+_TIME_PLACES: Final = tuple(RECORD_COLUMNS.index(name) for name in _TIMES)
+
+
+def record_values(record: ContextRecord, saved_at: datetime | None, write_time: Callable[[datetime], Any]) -> list[Any]:
+    """Return the values of RECORD_COLUMNS, the tags as one JSON array.
+
+    *write_time* makes what a time's column holds of an aware UTC time. *saved_at* is None where only the engine knows it;
+    then its value is None too.
+    """
+    values = list(_record_values(record))
+    values.insert(_SAVED_AT, saved_at)
+    for place in _TIME_PLACES:
+        if values[place] is not None:
+            values[place] = write_time(values[place])
+    values[_TAGS] = tags_to_text(record.tags)
+    return values
+
 
 def header(row: Sequence[Any], read_time: Callable[[Any], datetime]) -> VersionHeader:
     """Build a header from a row of VERSION_COLUMNS, its tags one JSON array.
@@ -56,52 +73,23 @@ def header(row: Sequence[Any], read_time: Callable[[Any], datetime]) -> VersionH
     Raises:
         CorruptDocumentError: A time or the tags do not hold what they should.
     """
-    (
-        workflow_id,
-        version,
-        epic_num,
-        story_num,
-        feature,
-        workflow_name,
-        current_phase,
-        status,
-        created_at,
-        updated_at,
-        saved_at,
-        tags,
-        idempotency_key,
-        origin_workflow_id,
-        origin_version,
-    ) = row
+    fields = dict(zip(VERSION_COLUMNS, row, strict=True))
+    origin_workflow_id, origin_version = fields.pop("origin_workflow_id"), fields.pop("origin_version")
     try:
-        _check_texts(workflow_id, feature, workflow_name, current_phase, status)
-        return VersionHeader(
-            workflow_id=workflow_id,
-            version=version,
-            epic_num=epic_num,
-            story_num=story_num,
-            feature=feature,
-            workflow_name=workflow_name,
-            current_phase=current_phase,
-            status=status,
-            created_at=read_time(created_at),
-            updated_at=read_time(updated_at),
-            saved_at=read_time(saved_at),
-            tags=_tags(tags),
-            idempotency_key=None if idempotency_key is None else exact_text(idempotency_key),
-            origin=None
-            if origin_workflow_id is None
-            else Origin(workflow_id=exact_text(origin_workflow_id), version=origin_version),
-        )
+        for name in _TEXTS:
+            exact_text(fields[name])
+        for name in _TIMES:
+            fields[name] = read_time(fields[name])
+        fields["tags"] = _tags(fields["tags"])
+        if fields["idempotency_key"] is not None:
+            exact_text(fields["idempotency_key"])
+        origin = None
+        if origin_workflow_id is not None:
+            origin = Origin(workflow_id=exact_text(origin_workflow_id), version=origin_version)
+        return VersionHeader(**fields, origin=origin)
     except (TypeError, ValueError) as error:
         problem = "an indexed column does not hold what it should"
-        raise CorruptDocumentError(workflow_id=_shown(workflow_id), version=version, problem=problem) from error
-
-
-def _check_texts(*values: Any) -> None:
-    for value in values:
-        if type(value) is not str:
-            raise TypeError("a text is none")
+        raise CorruptDocumentError(workflow_id=_shown(row[0]), version=fields["version"], problem=problem) from error
 
 
 def exact_text(value: Any) -> str:

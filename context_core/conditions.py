@@ -1,10 +1,13 @@
 """What a filter and an order come down to: fields, operators, conditions, order terms. `query` makes them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
 import attrs
+
+from context_core.model import IndexedFields
 
 
 class Operator(StrEnum):
@@ -32,23 +35,24 @@ class FieldKind(StrEnum):
     FREE_FORM = "free-form"
 
 
+_KINDS: Final[Mapping[Any, FieldKind]] = {
+    str: FieldKind.TEXT,
+    int: FieldKind.NUMBER,
+    int | None: FieldKind.NUMBER,
+    datetime: FieldKind.TIME,
+    tuple[str, ...]: FieldKind.TAGS,
+}
+
+INDEXED_KINDS: Final[Mapping[str, FieldKind]] = {
+    field.name: _KINDS[field.type] for field in attrs.fields(IndexedFields)
+}
+"""What each indexed field of a context holds, in the order of the columns."""
+
 FIELDS: Final[Mapping[str, FieldKind]] = {
-    "workflow_id": FieldKind.TEXT,
-    "epic_num": FieldKind.NUMBER,
-    "story_num": FieldKind.NUMBER,
-    "feature": FieldKind.TEXT,
-    "workflow_name": FieldKind.TEXT,
-    "current_phase": FieldKind.TEXT,
-    "status": FieldKind.TEXT,
-    "created_at": FieldKind.TIME,
-    "updated_at": FieldKind.TIME,
+    **INDEXED_KINDS,
     "saved_at": FieldKind.TIME,
     "version": FieldKind.NUMBER,
-    "tags": FieldKind.TAGS,
-    "decisions": FieldKind.FREE_FORM,
-    "artifacts": FieldKind.FREE_FORM,
-    "errors": FieldKind.FREE_FORM,
-    "metadata": FieldKind.FREE_FORM,
+    **dict.fromkeys(("decisions", "artifacts", "errors", "metadata"), FieldKind.FREE_FORM),
 }
 """Every field that a filter may name. A free-form one is looked into by a path."""
 

@@ -159,6 +159,29 @@ class PhaseTransition:
 _TRANSITION_FIELD_COUNT: Final = len(document_fields(PhaseTransition))
 
 
+@attrs.frozen(kw_only=True, slots=False)
+class IndexedFields:
+    """The fields of a context that every backend keeps beside the document, in the order of its columns.
+
+    This is the one declaration of them: records, headers, columns, conditions and checks are derived from it. The type of
+    a field says how it is kept and compared (`context_core.conditions.FIELDS`).
+    """
+
+    workflow_id: str
+    epic_num: int
+    story_num: int | None
+    feature: str
+    workflow_name: str
+    current_phase: str
+    status: str
+    created_at: datetime
+    updated_at: datetime
+    tags: tuple[str, ...] = ()
+
+
+INDEXED_FIELDS: Final = tuple(attrs.fields_dict(IndexedFields))
+
+
 @attrs.frozen(slots=False)  # attrs fills the __dict__ of a frozen class three times as fast as its slots
 class WorkflowContext:
     """The state of one running workflow: where it stands, what was decided, what it made, how it got here.

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import attrs
 
 from context_core._converter import decode_document, time_to_text
 from context_core.conditions import Condition, OrderTerm
 from context_core.errors import CorruptDocumentError, DamagedHistoryError
-from context_core.model import STATUSES
+from context_core.model import INDEXED_FIELDS, STATUSES, IndexedFields
 
 __all__ = [
     "BackendDescription",
@@ -104,23 +104,13 @@ class BackendDescription:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class ContextRecord:
+class ContextRecord(IndexedFields):
     """One version as it is to be stored: the indexed fields, and the document they were taken from.
 
     Each version keeps its own values. The head's `created_at` alone is fixed: it is that of the workflow's first
     version, whatever later records say.
     """
 
-    workflow_id: str
-    epic_num: int
-    story_num: int | None
-    feature: str
-    workflow_name: str
-    current_phase: str
-    status: str
-    created_at: datetime
-    updated_at: datetime
-    tags: tuple[str, ...]
     document: bytes
     save_id: bytes | None = None
     """16 bytes that the store's document codec needs to read the document again; None without a codec."""
@@ -275,25 +265,16 @@ def _status(text: str) -> str:
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class VersionHeader:
+class VersionHeader(IndexedFields):
     """One stored version without its document.
 
     In headers of heads, as `query` gives them, `created_at` is the workflow's: that of its first version.
     """
 
-    workflow_id: str
     version: int
-    epic_num: int
-    story_num: int | None
-    feature: str
-    workflow_name: str
-    current_phase: str
     status: str = attrs.field(converter=_status)
     """The member of `Status`; another text only where what is stored is damaged."""
-    created_at: datetime
-    updated_at: datetime
     saved_at: datetime
-    tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
     origin: Origin | None = None
 
@@ -319,12 +300,6 @@ class VersionHeader:
     def record(self, document: bytes) -> ContextRecord:
         """Return the record that this is the header of, with its plain *document*."""
         return ContextRecord(**{name: getattr(self, name) for name in INDEXED_FIELDS}, document=document)
-
-
-INDEXED_FIELDS: Final = tuple(
-    name for name in attrs.fields_dict(ContextRecord) if name in attrs.fields_dict(VersionHeader)
-)
-"""The fields that a record and its header have in common: what a driver keeps beside the document."""
 
 
 @attrs.frozen(kw_only=True)

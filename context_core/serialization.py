@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable
 from datetime import UTC, tzinfo
+from operator import attrgetter
 from typing import Any, Final, Generic, TypeVar
 
 import attrs
@@ -20,7 +21,7 @@ from context_core.errors import (
     shown,
 )
 from context_core.idempotency import content_of, idempotency_key
-from context_core.model import WorkflowContext, rebuild
+from context_core.model import INDEXED_FIELDS, WorkflowContext, rebuild
 from context_core.records import ContextRecord, IdempotencyKey, StoredDocument
 from context_core.upcasting import SCHEMA, SCHEMA_KEY, UnknownSchemaError, Upcaster, add_time_zones, chained, upcast
 
@@ -31,6 +32,9 @@ SAVE_ID_BYTES: Final = 16
 """Random bytes kept beside each document that went through a codec."""
 
 C = TypeVar("C", bound=WorkflowContext)
+
+
+_indexed_values: Final = attrgetter(*INDEXED_FIELDS)
 
 
 class ContextSerializer(Generic[C]):
@@ -90,19 +94,9 @@ class ContextSerializer(Generic[C]):
         document = encode({SCHEMA_KEY: SCHEMA, **context.to_dict()})
         if type(context) is not WorkflowContext:
             _check_comes_back(context, document)
-        return ContextRecord(
-            workflow_id=context.workflow_id,
-            epic_num=context.epic_num,
-            story_num=context.story_num,
-            feature=context.feature,
-            workflow_name=context.workflow_name,
-            current_phase=context.current_phase,
-            status=str(context.status),
-            created_at=context.created_at,
-            updated_at=context.updated_at,
-            tags=tuple(context.tags),
-            document=document,
-        )
+        indexed = dict(zip(INDEXED_FIELDS, _indexed_values(context), strict=True))
+        indexed |= {"status": str(context.status), "tags": tuple(context.tags)}
+        return ContextRecord(document=document, **indexed)
 
     def seal(self, record: ContextRecord) -> ContextRecord:
         """Return *record* as the backend gets it: its document encoded, where the store has a codec."""

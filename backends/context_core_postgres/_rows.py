@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from context_core import columns
-from context_core.columns import tags_to_text
+from context_core.columns import RECORD_COLUMNS
+from context_core.conditions import INDEXED_KINDS, FieldKind
 from context_core.errors import CorruptDocumentError
 from context_core.records import ContextRecord, StoredDocument, VersionHeader
 
-TIMES: Final = frozenset({"created_at", "updated_at", "saved_at"})
+TIMES: Final = frozenset({*(name for name, kind in INDEXED_KINDS.items() if kind is FieldKind.TIME), "saved_at"})
 
 
 def read_columns(names: Iterable[str], table: str = "") -> str:
@@ -58,22 +59,17 @@ def utc_of(workflow_id: str, version: int, moment: datetime | None) -> datetime:
 
 
 def record_values(record: ContextRecord) -> dict[str, Any]:
-    """The values of RECORD_COLUMNS by name, but for saved_at; and of the document."""
-    return {
+    """The values of RECORD_COLUMNS by name, saved_at being None; and of the workflow and the document."""
+    values = columns.record_values(record, None, _as_it_is)
+    return dict(zip(RECORD_COLUMNS, values, strict=True)) | {
         "workflow_id": record.workflow_id,
-        "epic_num": record.epic_num,
-        "story_num": record.story_num,
-        "feature": record.feature,
-        "workflow_name": record.workflow_name,
-        "current_phase": record.current_phase,
-        "status": record.status,
-        "created_at": record.created_at,
-        "updated_at": record.updated_at,
-        "tags": tags_to_text(record.tags),
-        "save_id": record.save_id,
         "document": record.document,
         "is_text": is_text(record),
     }
+
+
+def _as_it_is(moment: datetime) -> datetime:
+    return moment
 
 
 def is_text(record: ContextRecord) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Final, cast
 import attrs
 
 from context_core.columns import RECORD_COLUMNS
+from context_core.conditions import INDEXED_KINDS, FieldKind
 from context_core.records import Clock, DeleteRequest, Operation, Outcome, RestoreRequest, SavedVersion, SaveRequest
 from context_core_postgres._damage import STANDINGS, history_problem
 from context_core_postgres._ledger import KnownKey, Ledger, Standing, check_size, version_values
@@ -109,10 +110,11 @@ _BURY: Final = """
     INSERT INTO our.workflow_context_tombstones (workflow_id, last_version, deleted_at) VALUES (%s, %s, %s)
     ON CONFLICT (workflow_id) DO UPDATE SET last_version = excluded.last_version, deleted_at = excluded.deleted_at"""
 # A row that nobody else sees: with it the id is ours to the end of the transaction, as a lock makes a row that exists.
-_CLAIM: Final = """
-    INSERT INTO our.workflow_context (workflow_id, version, oldest_version, epic_num, feature, workflow_name,
-        current_phase, status, created_at, updated_at, saved_at, tags, document)
-    VALUES (%s, 0, 0, 1, '', '', '', '', 'epoch', 'epoch', 'epoch', '[]', '')"""
+_NOTHING: Final = {FieldKind.TEXT: "''", FieldKind.NUMBER: "1", FieldKind.TIME: "'epoch'", FieldKind.TAGS: "'[]'"}
+_CLAIMED: Final = {name: _NOTHING[kind] for name, kind in INDEXED_KINDS.items() if name != "workflow_id"}
+_CLAIM: Final = f"""
+    INSERT INTO our.workflow_context (workflow_id, version, oldest_version, saved_at, document, {", ".join(_CLAIMED)})
+    VALUES (%s, 0, 0, 'epoch', '', {", ".join(_CLAIMED.values())})"""
 # A workflow may have been made and deleted by others after its absence was looked at. Its id is ours now, so these looks
 # are the last; where a number would be used again, they fail by a division, and the transaction begins anew (VE05).
 _IS_HIGHER: Final = """

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from context_core import columns
-from context_core.columns import tags_to_text
 from context_core.records import ContextRecord, VersionHeader, time_to_text
 
 DOCUMENT_COLUMNS: Final = ("workflow_id", "version", "CAST(document AS BLOB)", "save_id")
@@ -17,19 +16,7 @@ PACKED_COLUMNS: Final = (*DOCUMENT_COLUMNS, "base_version")
 
 def record_values(record: ContextRecord, saved_at: datetime) -> tuple[Any, ...]:
     """The values of RECORD_COLUMNS."""
-    return (
-        record.epic_num,
-        record.story_num,
-        record.feature,
-        record.workflow_name,
-        record.current_phase,
-        record.status,
-        time_to_text(record.created_at),
-        time_to_text(record.updated_at),
-        time_to_text(saved_at),
-        tags_to_text(record.tags),
-        record.save_id,
-    )
+    return tuple(columns.record_values(record, saved_at, time_to_text))
 
 
 def document_value(record: ContextRecord) -> str | bytes:
