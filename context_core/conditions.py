@@ -48,6 +48,9 @@ INDEXED_KINDS: Final[Mapping[str, FieldKind]] = {
 }
 """What each indexed field of a context holds, in the order of the columns."""
 
+OPTIONAL_FIELDS: Final = frozenset(field.name for field in attrs.fields(IndexedFields) if field.type == int | None)
+"""The indexed fields that may be None."""
+
 FIELDS: Final[Mapping[str, FieldKind]] = {
     **INDEXED_KINDS,
     "saved_at": FieldKind.TIME,

@@ -3,14 +3,19 @@
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from context_core.conditions import INDEXED_KINDS, OPTIONAL_FIELDS, FieldKind
 from context_core.errors import InvalidContextError, shown
-from context_core.model import STATUSES, check_positive, check_text
+from context_core.model import STATUSES, IndexedFields, check_positive, check_text
 from context_core.records import Origin, Tombstone, VersionHeader
 
 LARGEST_VERSION: Final = 2**62
 """Higher version numbers are not written. Numbers of 64 bits go on for another 2**62 saves above it."""
 
-_TEXTS: Final = ("feature", "workflow_name", "current_phase")
+_TEXTS: Final = tuple(
+    name for name, kind in INDEXED_KINDS.items() if kind is FieldKind.TEXT and name not in ("workflow_id", "status")
+)
+_NUMBERS: Final = tuple(name for name, kind in INDEXED_KINDS.items() if kind is FieldKind.NUMBER)
+_TIMES: Final = tuple(name for name, kind in INDEXED_KINDS.items() if kind is FieldKind.TIME)
 
 
 def is_fit_id(workflow_id: object) -> bool:
@@ -28,23 +33,34 @@ def check_header(header: VersionHeader) -> None:
     Raises:
         InvalidContextError: `field` names what is wrong.
     """
-    check_text("workflow_id", header.workflow_id, allow_empty=False)
+    check_indexed(header)
     _check_version("version", header.version)
-    check_positive("epic_num", header.epic_num)
-    if header.story_num is not None:
-        check_positive("story_num", header.story_num)
-    for name in _TEXTS:
-        check_text(name, getattr(header, name))
-    if header.status not in STATUSES:
-        raise InvalidContextError(field="status", problem=f"must be a status, not {shown(header.status)}")
-    for name in ("created_at", "updated_at", "saved_at"):
-        check_moment(name, getattr(header, name))
-    if type(header.tags) is not tuple or any(type(tag) is not str for tag in header.tags):
-        raise InvalidContextError(field="tags", problem="must be texts")
+    check_moment("saved_at", header.saved_at)
     if header.idempotency_key is not None:
         check_text("idempotency_key", header.idempotency_key, allow_empty=False)
     if header.origin is not None:
         _check_origin(header.origin)
+
+
+def check_indexed(fields: IndexedFields) -> None:
+    """Refuse indexed fields that no save makes.
+
+    Raises:
+        InvalidContextError: `field` names what is wrong.
+    """
+    check_text("workflow_id", fields.workflow_id, allow_empty=False)
+    for name in _NUMBERS:
+        value = getattr(fields, name)
+        if value is not None or name not in OPTIONAL_FIELDS:
+            check_positive(name, value)
+    for name in _TEXTS:
+        check_text(name, getattr(fields, name))
+    if fields.status not in STATUSES:
+        raise InvalidContextError(field="status", problem=f"must be a status, not {shown(fields.status)}")
+    for name in _TIMES:
+        check_moment(name, getattr(fields, name))
+    if type(fields.tags) is not tuple or any(type(tag) is not str for tag in fields.tags):
+        raise InvalidContextError(field="tags", problem="must be texts")
 
 
 def check_tombstone(tombstone: Tombstone) -> None:

@@ -299,7 +299,8 @@ class VersionHeader(IndexedFields):
 
     def record(self, document: bytes) -> ContextRecord:
         """Return the record that this is the header of, with its plain *document*."""
-        return ContextRecord(**{name: getattr(self, name) for name in INDEXED_FIELDS}, document=document)
+        indexed = {name: getattr(self, name) for name in INDEXED_FIELDS} | {"status": str(self.status)}
+        return ContextRecord(**indexed, document=document)
 
 
 @attrs.frozen(kw_only=True)

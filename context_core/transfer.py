@@ -14,6 +14,7 @@ import attrs
 import orjson
 
 from context_core._converter import is_read_inexactly
+from context_core.conditions import INDEXED_KINDS, OPTIONAL_FIELDS, FieldKind
 from context_core.errors import ConfigurationError, shown
 from context_core.records import Origin, Tombstone, VersionHeader
 
@@ -185,15 +186,17 @@ def _version(fields: dict[str, Any]) -> ExportedVersion:
         else base64.b64decode(fields.pop("document_base64"), validate=True)
     )
     workflow_created_at = _time(fields.pop("workflow_created_at"))
-    for name in ("created_at", "updated_at", "saved_at"):
+    for name in ("saved_at", *(name for name, kind in INDEXED_KINDS.items() if kind is FieldKind.TIME)):
         fields[name] = _time(fields[name])
     fields["tags"] = tuple(map(_text, fields["tags"]))
     fields["origin"] = Origin(**fields["origin"]) if fields["origin"] is not None else None
     header = VersionHeader(**fields)
-    for name in ("workflow_id", "feature", "workflow_name", "current_phase", "status"):
-        _text(fields[name])
-    for name in ("version", "epic_num") if header.story_num is None else ("version", "epic_num", "story_num"):
-        _number(fields[name])
+    _number(header.version)
+    for name, kind in INDEXED_KINDS.items():
+        if kind is FieldKind.TEXT:
+            _text(fields[name])
+        elif kind is FieldKind.NUMBER and (fields[name] is not None or name not in OPTIONAL_FIELDS):
+            _number(fields[name])
     if header.idempotency_key is not None:
         _text(header.idempotency_key)
     if header.origin is not None:

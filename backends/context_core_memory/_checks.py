@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime
 
-from context_core.errors import BackendContractError
-from context_core.model import MAX_TEXT, Status
+from context_core.errors import BackendContractError, InvalidContextError
+from context_core.record_rules import check_indexed
 from context_core.records import (
     Clock,
     ContextRecord,
@@ -19,18 +19,11 @@ from context_core.records import (
 
 def check_record(record: ContextRecord) -> None:
     """Refuse a record that another engine might store otherwise, or not at all."""
-    for name in ("workflow_id", "feature", "workflow_name", "current_phase", "status"):
-        text = getattr(record, name)
-        _require(type(text) is str and len(text) <= MAX_TEXT and "\0" not in text, f"record.{name}")
-    _require(record.workflow_id != "", "record.workflow_id")
-    _require(record.status in set(Status), "record.status")
-    for name in ("epic_num", "story_num"):
-        number = getattr(record, name)
-        is_absent = number is None and name == "story_num"
-        _require(is_absent or (type(number) is int and 0 < number < 2**63), f"record.{name}")
-    check_time(record.created_at, "record.created_at")
-    check_time(record.updated_at, "record.updated_at")
-    _require(type(record.tags) is tuple and all(type(tag) is str for tag in record.tags), "record.tags")
+    try:
+        check_indexed(record)
+    except InvalidContextError as error:
+        raise BackendContractError(f"the core sent a request that breaks the contract: record.{error}") from error
+    _require(type(record.status) is str, "record.status")
     _require(type(record.document) is bytes, "record.document")
 
 

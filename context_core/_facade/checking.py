@@ -3,17 +3,15 @@
 from typing import Any, Final
 
 from context_core._converter import is_read_inexactly
+from context_core.conditions import INDEXED_KINDS, FieldKind
 from context_core.errors import CorruptDocumentError, UnsupportedSchemaError
-from context_core.model import WorkflowContext
+from context_core.model import INDEXED_FIELDS, WorkflowContext
 from context_core.records import StoredDocument, VersionHeader
 from context_core.serialization import ContextSerializer
 from context_core.upcasting import SCHEMA_KEY
 
-_TIMES: Final = ("created_at", "updated_at")
-_COLUMNS: Final = (
-    *("epic_num", "story_num", "feature", "workflow_name", "current_phase", "status", "tags"),
-    *_TIMES,
-)
+_COLUMNS: Final = tuple(name for name in INDEXED_FIELDS if name != "workflow_id")
+_TIMES: Final = tuple(name for name, kind in INDEXED_KINDS.items() if kind is FieldKind.TIME)
 
 
 def problem_of(serializer: ContextSerializer[Any], header: VersionHeader, stored: StoredDocument) -> str | None:

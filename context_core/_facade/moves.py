@@ -179,7 +179,7 @@ class Moves(OpenedStore[C]):
 
     def _restoring_version(self, item: ExportedVersion) -> RestoreRequest:
         header = item.header
-        record = walks.record(header, item.document)
+        record = header.record(item.document)
         key = header.idempotency_key
         return RestoreRequest(
             record=self._serializer.seal(record),

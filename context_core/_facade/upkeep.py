@@ -143,7 +143,7 @@ class Upkeep(OpenedStore[C]):
         if self._serializer.keeps_hashes:
             with suppress(CorruptDocumentError):  # of what cannot be read nothing is kept
                 for stored in self._backend.load(LoadRequest((header.workflow_id,), header.version)):
-                    record = walks.record(header, self._serializer.open(stored))
+                    record = header.record(self._serializer.open(stored))
                     content_hash = self._serializer.idempotency_key(header.idempotency_key or "", record).content_hash
         return KeptHash(workflow_id=header.workflow_id, version=header.version, content_hash=content_hash)
 

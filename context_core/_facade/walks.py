@@ -9,7 +9,6 @@ from context_core.hookspecs import ContextBackend
 from context_core.plugins import BoundVerbs
 from context_core.records import (
     Capability,
-    ContextRecord,
     QueryRequest,
     Selection,
     VersionHeader,
@@ -24,22 +23,6 @@ Reader: TypeAlias = ContextBackend | BoundVerbs
 """What answers load, version and query."""
 
 _BY_ID: Final = (OrderTerm(field="workflow_id"),)
-
-
-def record(header: VersionHeader, document: bytes) -> ContextRecord:
-    return ContextRecord(
-        workflow_id=header.workflow_id,
-        epic_num=header.epic_num,
-        story_num=header.story_num,
-        feature=header.feature,
-        workflow_name=header.workflow_name,
-        current_phase=header.current_phase,
-        status=str(header.status),
-        created_at=header.created_at,
-        updated_at=header.updated_at,
-        tags=header.tags,
-        document=document,
-    )
 
 
 @contextmanager
