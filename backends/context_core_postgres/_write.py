@@ -132,6 +132,23 @@ _STILL_UNUSED: Final = """
 _KEY_IS_NEW: Final = """NOT EXISTS (
     SELECT FROM our.workflow_context_versions AS stored
     WHERE stored.workflow_id = %(workflow_id)s AND stored.idempotency_key = %(idempotency_key)s)"""
+# Whether head and history belong together, as cheaply as it can be asked (CR07). Each is of the moment at which the
+# statement began, where both were committed together: not of the head's row as it is after a wait for its lock, beside
+# which the statement would not see the version that others appended with it.
+_HAS_VERSION: Final = """EXISTS (
+    SELECT FROM our.workflow_context_versions AS stored
+    WHERE stored.workflow_id = %(workflow_id)s AND stored.version = {})"""
+_HAS_EXPECTED: Final = _HAS_VERSION.format("%(expected_version)s::bigint")
+_HAS_NEWEST: Final = _HAS_VERSION.format(
+    "(SELECT seen.version FROM our.workflow_context AS seen WHERE seen.workflow_id = %(workflow_id)s)"
+)
+_HAS_NONE: Final = """NOT EXISTS (
+    SELECT FROM our.workflow_context_versions AS stored WHERE stored.workflow_id = %(workflow_id)s)"""
+_HAS_NEWEST_OR_NONE: Final = """(
+    SELECT seen.version FROM our.workflow_context AS seen WHERE seen.workflow_id = %(workflow_id)s
+    ) IS NOT DISTINCT FROM (
+    SELECT max(stored.version) FROM our.workflow_context_versions AS stored
+    WHERE stored.workflow_id = %(workflow_id)s)"""
 _FROM_HEAD: Final = frozenset({"version", "saved_at"})
 _APPEND_SAVED: Final = (
     # Of the head's row as it is now, where the rest of the statement may see an older moment: a prune, which moves
@@ -158,7 +175,7 @@ _FIRST: Final = {
 def _continue(*, is_conditional: bool, has_key: bool) -> str:
     """The statement that saves a workflow that exists: its row's lock makes it wait for others and see what they left."""
     conditions = ["head.workflow_id = %(workflow_id)s"]
-    conditions += ["head.version = %(expected_version)s"] if is_conditional else []
+    conditions += ["head.version = %(expected_version)s", _HAS_EXPECTED] if is_conditional else [_HAS_NEWEST]
     conditions += [_KEY_IS_NEW] if has_key else []
     return f"""
         WITH saved AS (
@@ -170,13 +187,15 @@ def _continue(*, is_conditional: bool, has_key: bool) -> str:
 @functools.cache
 def _begin(*, is_conditional: bool, has_key: bool) -> str:
     """The statement that saves a workflow that may not exist; conditional is that it does not."""
+    conditions = [_HAS_NONE if is_conditional else _HAS_NEWEST_OR_NONE]
+    conditions += [_KEY_IS_NEW] if has_key else []
     return f"""
         WITH gone AS (
             SELECT last_version, deleted_at FROM our.workflow_context_tombstones WHERE workflow_id = %(workflow_id)s
         ), saved AS (
             INSERT INTO our.workflow_context AS head ({", ".join(_HEAD_COLUMNS)})
             SELECT {", ".join(_FIRST.get(column) or _value(column) for column in _HEAD_COLUMNS)}
-            WHERE {_KEY_IS_NEW if has_key else "true"}
+            WHERE {" AND ".join(conditions)}
             ON CONFLICT (workflow_id) DO {"NOTHING" if is_conditional else f"UPDATE SET {_FOLLOW}"}
             RETURNING version, saved_at, oldest_version)
         {_APPEND_SAVED}"""
