@@ -1,4 +1,4 @@
-"""The promises by group, as sentences; who keeps them; which of them hold only with a capability."""
+"""The promises by group, as sentences; who keeps them; and the capabilities that they need."""
 
 from typing import Final
 
@@ -6,156 +6,320 @@ from context_core import Capability
 
 SENTENCES: Final[dict[str, dict[str, str]]] = {
     "roundtrip": {
-        "RT01": "None, True, False, and ints around 2^31, 2^53, 2^63, 2^64 keep value and type, or save refuses before any write.",
-        "RT02": "Floats: -0.0, denormals, the largest, 0.1+0.2 are bit-exact; nan and ±inf are refused.",
-        "RT03": '1, 1.0, True and "1" never turn into each other.',
-        "RT04": "Strings in free-form fields keep NUL, CRLF, trailing space, emoji, right-to-left marks, and NFC apart from NFD.",
-        "RT05": "Lone surrogates are refused before any write, never dropped or replaced; indexed strings refuse NUL too, and end at 255 characters.",
-        "RT06": "bytes, tuples, sets, dates, UUIDs, Enums, Decimals, ints beyond 64 bits and arbitrary objects inside the free-form fields are kept exactly or refused with the path (`$.decisions.a[3].b`) and the type.",
-        "RT07": "Non-string dict keys are refused, not stringified. Dict order is kept.",
-        "RT08": "Nesting of 500 levels works, or gives a typed limit error; never a crash.",
-        "RT09": "Timestamps keep microseconds and compare equal after load, whatever offset they were given in; naive ones are refused.",
-        "RT10": "Subclasses of WorkflowContext with further attrs fields (optional, union, nested, alias) compare equal after load; a store of one type loads rows of another.",
-        "RT11": "Mutating a loaded value, or the object after save, never changes the store (the in-memory double included).",
-        "RT12": "save never mutates its argument, also when it fails.",
-        "RT13": "Ids with `/ % _ . ..`, spaces, unicode, case differences and common prefixes (`a`, `ab`) stay apart; an id over 255 characters, or empty, is refused.",
-        "RT14": "Fields that a newer writer added to the document are kept through load and save, never dropped.",
-        "RT15": "An empty context, and one at the driver's declared limit (at least 1 MB) round trip; limit+1 is refused before any write.",
-        "RT16": "story_num None and 0-like values stay apart; None is a value that can be queried.",
+        "RT01": (
+            "None, True, False and ints around 2^31, 2^53, 2^63 and 2^64 keep their value and type, or the save "
+            "refuses them before any write."
+        ),
+        "RT02": "Floats are kept bit for bit: -0.0, denormals, the largest float, 0.1+0.2. nan and ±inf are refused.",
+        "RT03": '1, 1.0, True and "1" are never converted into each other.',
+        "RT04": (
+            "Strings in free-form fields keep NUL, CRLF, trailing spaces, emoji and right-to-left marks. NFC and "
+            "NFD stay different."
+        ),
+        "RT05": (
+            "Lone surrogates are refused before any write, never dropped or replaced. Indexed strings also "
+            "refuse NUL and more than 255 characters."
+        ),
+        "RT06": (
+            "Inside free-form fields, bytes, tuples, sets, dates, UUIDs, Enums, Decimals, ints beyond 64 bits "
+            "and arbitrary objects are kept exactly, or refused with the path (`$.decisions.a[3].b`) and the "
+            "type."
+        ),
+        "RT07": "Dict keys that are not strings are refused, not converted to strings. The order of dict keys is kept.",
+        "RT08": "Values nested 500 levels deep are saved, or raise a typed limit error. They never crash the process.",
+        "RT09": (
+            "Timestamps keep microseconds and are equal after a load, whatever offset they were given in. Naive "
+            "timestamps are refused."
+        ),
+        "RT10": (
+            "Subclasses of WorkflowContext with more attrs fields (optional, union, nested, alias) are equal "
+            "after a load. A store of one type loads rows of another type."
+        ),
+        "RT11": (
+            "Changing a loaded value, or the object after a save, never changes the store, not even the "
+            "in-memory store."
+        ),
+        "RT12": "A save never changes its argument, not even if it fails.",
+        "RT13": (
+            "Ids with `/ % _ . ..`, spaces, unicode, case differences or common prefixes (`a`, `ab`) stay "
+            "different. An empty id and an id over 255 characters are refused."
+        ),
+        "RT14": "Fields that a newer writer added to the document are kept through load and save.",
+        "RT15": (
+            "An empty context, and a context at the driver's declared size limit (at least 1 MB), are loaded as "
+            "they were saved. One byte more is refused before any write."
+        ),
+        "RT16": "A story_num of None and values like 0 stay different. A query can select None.",
     },
     "version": {
-        "VE01": "Versions start at 1 (adopted ones where they stood) and grow by exactly 1 for each acknowledged save of a workflow.",
-        "VE02": "An acknowledged version never changes: not its content, not its time, not by any later operation.",
-        "VE03": "load(id) is the highest committed version; load(id, v) is exactly v.",
-        "VE04": "A missing workflow and a missing version are two different typed errors (or None where the API says so).",
-        "VE05": "Version numbers are not reused after delete: a workflow saved again goes on from the next number.",
-        "VE06": "Saving identical content makes a new version, on every driver.",
-        "VE07": "A history is contiguous from its first retained version, no duplicate, oldest first; also by pages, and backwards.",
-        "VE08": "load as of a time gives the last version saved at or before it, also with equal timestamps and a clock that jumps back.",
-        "VE09": "Rollback appends a version equal to the target and removes nothing; to a missing version it changes nothing.",
-        "VE10": "A fork starts its own history from a version of another workflow, records where it came from, and never affects it; onto an existing id it is refused.",
+        "VE01": (
+            "Versions start at 1, and each acknowledged save of a workflow adds exactly 1. Adopted versions keep "
+            "their number."
+        ),
+        "VE02": "An acknowledged version never changes: no later operation changes its content or its time.",
+        "VE03": "load(id) returns the highest committed version. load(id, v) returns exactly version v.",
+        "VE04": (
+            "A missing workflow and a missing version raise two different typed errors, or return None where the "
+            "API says so."
+        ),
+        "VE05": (
+            "Version numbers are not reused after a delete: if the workflow is saved again, it gets the next number."
+        ),
+        "VE06": "Saving identical content creates a new version, on every driver.",
+        "VE07": (
+            "A version history has no gaps and no duplicates from its first retained version on, and is listed "
+            "oldest first. This also holds for pages and for the reverse order."
+        ),
+        "VE08": (
+            "A load as of a time returns the last version that was saved at or before that time, also with equal "
+            "timestamps and a clock that goes back."
+        ),
+        "VE09": (
+            "A rollback appends a version that is equal to its target, and removes nothing. A rollback to a "
+            "missing version changes nothing."
+        ),
+        "VE10": (
+            "A fork starts its own version history from a version of another workflow, records where it came "
+            "from, and never affects the source. A fork onto an existing id is refused."
+        ),
         "VE11": "diff(v, v) is empty, and applying diff(a, b) to a gives b.",
-        "VE12": "Story-level history and counts span all workflows of the story; epic level (story None) is a story of its own.",
+        "VE12": (
+            "The history and the counts of a story include all workflows of the story. The epic level (story "
+            "None) is a separate story."
+        ),
     },
     "cas": {
-        "CA01": "A mismatch raises VersionConflictError carrying id, expected and actual version; nothing is written.",
-        "CA02": "expected_version=0 creates only; it fails where the workflow exists.",
-        "CA03": "N racers with the same expected version: exactly one wins, across threads, connections and processes.",
-        "CA04": "N x M increments with retry on conflict end at N x M.",
-        "CA05": "Unconditional racing saves all become distinct, contiguous versions.",
-        "CA06": "Delete and re-create between read and write is detected.",
-        "CA07": "Delete, rollback and batch items take an expected version too.",
-        "CA08": "A conflict is never retried inside and never reported as transient; the store is usable right after.",
+        "CA01": (
+            "If the expected version does not match, the call raises VersionConflictError with the id, the "
+            "expected and the actual version, and writes nothing."
+        ),
+        "CA02": "A save with expected_version=0 only creates: it fails if the workflow exists.",
+        "CA03": (
+            "If N writers expect the same version at the same time, exactly one succeeds, across threads, "
+            "connections and processes."
+        ),
+        "CA04": "N writers that each increment M times and retry after a conflict end at N x M.",
+        "CA05": "Concurrent saves without an expected version all become different versions without gaps.",
+        "CA06": "A delete and a re-creation between a read and a conditional save are detected.",
+        "CA07": "Deletes, rollbacks and the items of a batch take an expected version too.",
+        "CA08": (
+            "The driver never retries a conflict itself and never reports it as transient. The store can be used "
+            "immediately afterwards."
+        ),
     },
     "idem": {
-        "ID01": "The same idempotency key with the same content returns the first version and writes nothing.",
-        "ID02": "The same key with other content raises.",
-        "ID03": "Executed but the reply lost (OutcomeUnknownError), then retried with the key: one version.",
-        "ID04": "Keys survive reopen; concurrent saves with one key write once.",
+        "ID01": (
+            "A save with the same idempotency key and the same content returns the first version and writes nothing."
+        ),
+        "ID02": "A save with the same key and other content raises an error.",
+        "ID03": (
+            "If a save was executed and its reply was lost (OutcomeUnknownError), a retry with the key leaves "
+            "one version."
+        ),
+        "ID04": "Keys are kept when a store is opened again. Concurrent saves with one key write once.",
     },
     "delete": {
-        "DE01": "After delete no row of any table holds the workflow's content: an inventory proves it; only the tombstone's id, version and time stay.",
-        "DE02": "Siblings with a common prefix survive; queries, counts and history no longer show it.",
-        "DE03": "Deleting what is missing returns False, twice too.",
-        "DE04": "A concurrent reader sees all of it or nothing.",
-        "DE05": "With a wrong expected version nothing is deleted.",
+        "DE01": (
+            "After a delete no row of any table contains content of the workflow; an inventory of the tables "
+            "proves it. Only the tombstone remains: id, version and time."
+        ),
+        "DE02": (
+            "A delete does not affect workflows with a common prefix. Queries, counts and histories no longer "
+            "show the deleted workflow."
+        ),
+        "DE03": "Deleting a missing workflow returns False, also the second time.",
+        "DE04": "A concurrent reader sees the whole workflow or nothing.",
+        "DE05": "A delete with a wrong expected version deletes nothing.",
     },
     "batch": {
-        "BA01": "A failure at item k (bad value, conflict, constraint) leaves no item visible, for every k.",
-        "BA02": "Results follow input order; several saves of one workflow in a batch become consecutive versions.",
-        "BA03": "The empty batch succeeds and writes nothing.",
+        "BA01": "If item k of a batch fails (bad value, conflict, constraint), no item becomes visible, for every k.",
+        "BA02": (
+            "The results are in the order of the input. Several saves of one workflow in a batch become "
+            "consecutive versions."
+        ),
+        "BA03": "An empty batch succeeds and writes nothing.",
         "BA04": "Other connections and processes see the whole batch or none of it.",
-        "BA05": "Batches over the engine's bind-parameter limit stay atomic: 10,000 saves, 50,000 ids in one load.",
-        "BA06": "Mixed save, delete and conditional save are one transaction.",
-        "BA07": "Inputs may be one-shot generators.",
-        "BA08": "load of many keeps the asked order, gives duplicates as asked, leaves out the missing.",
+        "BA05": (
+            "Batches above the engine's limit for bind parameters stay atomic: 10,000 saves, 50,000 ids in one load."
+        ),
+        "BA06": "A batch of saves, deletes and conditional saves is one transaction.",
+        "BA07": "The inputs may be generators that can be read only once.",
+        "BA08": "A load of many ids keeps their order, repeats duplicates, and leaves out missing workflows.",
     },
     "query": {
-        "QU01": "Every operator on every field equals the reference evaluator on generated data.",
-        "QU02": 'None means "is absent", and is equal to nothing else; in [] matches nothing.',
-        "QU03": 'True, 1, 1.0 and "1", null and absent, compare as one written table says, the same on every driver; strings by code point, None first.',
-        "QU04": "Paths into decisions and metadata address keys as segments; keys with dots, quotes, brackets, `$` work.",
+        "QU01": "Every operator on every field gives the same result as the reference evaluator, on generated data.",
+        "QU02": 'None means "is absent" and is equal to nothing else. A filter with an empty list finds nothing.',
+        "QU03": (
+            'True, 1, 1.0, "1", null and absent values compare by one written table, which is the same on every '
+            "driver. Strings compare by code point, and None sorts first."
+        ),
+        "QU04": (
+            "Paths into decisions and metadata address keys as segments. Keys with dots, quotes, brackets and `$` work."
+        ),
         "QU05": '"equals a list" and "contains an item" are two operators.',
-        "QU06": "An unknown field or operator raises InvalidQueryError naming it and the known ones; nothing is ever ignored.",
-        "QU07": "Prefix match escapes `%` and `_`; injection strings are data.",
-        "QU08": "Time ranges are half-open; naive datetimes are refused.",
-        "QU09": "count, exists, ids and full results agree.",
-        "QU10": "The default order is newest first and total (a unique tie-breaker), the same on every driver; every sortable field sorts both ways.",
-        "QU11": "limit 0 is empty; negative limit or offset is refused; offset without limit works.",
+        "QU06": (
+            "An unknown field or operator raises InvalidQueryError, which names it and the known ones. No filter "
+            "is ever ignored."
+        ),
+        "QU07": "A prefix match escapes `%` and `_`. Injection strings are treated as data.",
+        "QU08": "Time ranges are half-open. Naive datetimes are refused.",
+        "QU09": "Counts, existence, ids and full results agree.",
+        "QU10": (
+            "The default order is newest first and total (with a unique tie-breaker), and is the same on every "
+            "driver. Every sortable field sorts in both directions."
+        ),
+        "QU11": "limit 0 is empty, a negative limit or offset is refused, and an offset works without a limit.",
         "QU12": "Listing headers (id, version, status, times) reads no document.",
-        "QU13": "Query cost follows the result, not the table: the engine's plan shows an index for every indexed field and for the newest-first order.",
+        "QU13": (
+            "The cost of a query depends on its result, not on the size of the table: the engine's plan shows an "
+            "index for every indexed field and for the newest-first order."
+        ),
     },
     "page": {
-        "PA01": "Pages concatenated are the full list, for any size, direction and filter.",
-        "PA02": "While others write, each row present throughout appears exactly once, in every order whose fields never change.",
-        "PA03": "1,000 equal timestamps paginate without loss or repeat.",
-        "PA04": "A cursor is bound to its filter and order: another query, or a forged cursor, raises InvalidQueryError.",
-        "PA05": "Cursors survive reopen, and the deletion of the row they stand on.",
-        "PA06": "Iterating 10,000 rows holds bounded memory, blocks no writer, and an abandoned iterator frees its connection.",
+        "PA01": "All pages together are the full list, for any page size, direction and filter.",
+        "PA02": (
+            "During concurrent writes, each row that exists the whole time appears exactly once, in every order "
+            "by fields that never change."
+        ),
+        "PA03": "1,000 rows with equal timestamps are paged without a loss or a repetition.",
+        "PA04": (
+            "A cursor is bound to its filter and order: another query, or a forged cursor, raises InvalidQueryError."
+        ),
+        "PA05": "A cursor works after the store is opened again, and after its row was deleted.",
+        "PA06": (
+            "Iterating over 10,000 rows needs bounded memory and blocks no writer. An abandoned iterator frees "
+            "its connection."
+        ),
     },
     "concurrency": {
-        "CO01": "One store object serves many threads.",
-        "CO02": 'Several processes on one database: no "database is locked", no serialization failure reaches the caller within the busy budget.',
-        "CO03": "Readers go on during a long write, and see a consistent state.",
-        "CO04": "Read-your-writes, also through a second store object on the same database.",
-        "CO05": "Reads of a session never go back in version.",
-        "CO06": "A save acknowledged before another starts has the lower version; a recorded history of racing operations linearizes per workflow.",
-        "CO07": "Opposite-order batches do not deadlock the caller.",
-        "CO08": "After fork() the child reconnects; parent and child both go on.",
+        "CO01": "Many threads can use one store object.",
+        "CO02": (
+            'With several processes on one database, no "database is locked" and no serialization failure '
+            "reaches the caller within the busy timeout."
+        ),
+        "CO03": "Readers continue during a long write, and see a consistent state.",
+        "CO04": "A reader sees its own writes, also through a second store object on the same database.",
+        "CO05": "Within a session, the version that reads return never decreases.",
+        "CO06": (
+            "A save that was acknowledged before another one started has the lower version. A recorded history "
+            "of concurrent operations is linearizable per workflow."
+        ),
+        "CO07": "Two batches with the same workflows in opposite order do not deadlock.",
+        "CO08": "After fork() the child opens its own connections. Parent and child both continue.",
         "CO09": "10,000 operations leak no connection, thread or file handle.",
-        "CO10": "Any exception or KeyboardInterrupt inside a transaction rolls it back and leaves the store usable; a waiter interrupted while others commit its save gets OutcomeUnknownError.",
-        "CO11": "Pool exhaustion gives a typed timeout in the declared time.",
-        "CO12": "A peer that stops answering without closing the connection ends a call with a typed error in the declared time.",
-        "CO13": "What a store keeps in memory is bounded in bytes really held, whatever the sizes of its documents.",
+        "CO10": (
+            "Any exception or KeyboardInterrupt inside a transaction rolls it back, and the store can be used "
+            "afterwards. A waiter that is interrupted while others commit its save gets OutcomeUnknownError."
+        ),
+        "CO11": "If the connection pool is exhausted, a call raises a typed error within the declared time.",
+        "CO12": (
+            "If a peer stops answering without closing the connection, a call raises a typed error within the "
+            "declared time."
+        ),
+        "CO13": "The memory that a store holds is bounded in bytes, for documents of any size.",
     },
     "crash": {
-        "CR01": "SIGKILL at any moment of save or batch: reopened, the store shows the old state or the new, never half.",
-        "CR02": "Every acknowledged save is there after SIGKILL.",
-        "CR03": "SIGKILL during a migration: the next open completes it.",
-        "CR04": "A server restart gives BackendUnavailableError, then recovery without a new store object, nothing acknowledged lost.",
-        "CR05": "Disk full, read-only file, vanished directory: a typed error, old data intact and readable.",
-        "CR06": "One damaged record does not hide the others; verify() names it.",
-        "CR07": "A store in a state that no driver makes (a head without history, a history without a head, a missing base) is named by verify, mended by repair, and makes no verb loop, hang or answer with half.",
-        "CR08": "Power loss: whatever was written but not synced may be gone, and every acknowledged version is still there (synchronous=full).",
+        "CR01": (
+            "After a SIGKILL at any moment of a save or batch, the reopened store shows the old state or the new "
+            "one, never a part."
+        ),
+        "CR02": "After a SIGKILL every acknowledged save is there.",
+        "CR03": "After a SIGKILL during a migration, the next open completes the migration.",
+        "CR04": (
+            "A server restart raises BackendUnavailableError. Then the same store object works again, and no "
+            "acknowledged save is lost."
+        ),
+        "CR05": (
+            "A full disk, a read-only file and a missing directory raise a typed error. The old data stays "
+            "intact and readable."
+        ),
+        "CR06": "One damaged record does not hide the others. verify() names it.",
+        "CR07": (
+            "A store can be changed from outside into a state that no driver creates: a head without history, a "
+            "history without head, a missing delta base. verify names this state, and repair corrects it. No verb "
+            "loops, hangs or returns a part."
+        ),
+        "CR08": (
+            "After a power loss, writes without a sync may be lost, and every acknowledged version is still "
+            "there (synchronous=full)."
+        ),
     },
     "error and lifecycle": {
-        "ER01": "Every error is a ContextCoreError with the engine's own as __cause__; no engine exception leaks.",
-        "ER02": "The same misuse raises the same class on every driver.",
-        "ER03": "Errors carry facts as attributes; messages say what to do next, and never hold a document or a password.",
+        "ER01": (
+            "Every error is a ContextCoreError with the engine's error as __cause__. No exception of the engine "
+            "reaches the caller."
+        ),
+        "ER02": "The same misuse raises the same error class on every driver.",
+        "ER03": (
+            "Errors carry the facts as attributes. Their messages say what to do next, and never contain a "
+            "document or a password."
+        ),
         "ER04": "Bad arguments fail before any I/O.",
-        "ER05": "After close every operation raises BackendClosedError; close is idempotent and leaves no thread, handle or ResourceWarning.",
-        "ER06": "Reopen sees everything. Read-only mode writes and creates nothing.",
-        "ER07": "A URL with a password full of metacharacters works; the password is in no repr, log or error.",
-        "ER08": "A driver states its capabilities and limits; one declared passes, one not declared refuses.",
-        "ER09": "Installing or importing the package changes nothing in anybody's test run, logging or warnings.",
+        "ER05": (
+            "After close every operation raises BackendClosedError. close can be called again, and leaves no "
+            "thread, handle or ResourceWarning."
+        ),
+        "ER06": "A reopened store shows everything. In read-only mode nothing is written or created.",
+        "ER07": "A URL with a password full of metacharacters works. The password appears in no repr, log or error.",
+        "ER08": (
+            "A driver declares its capabilities and limits. A declared capability works, and an undeclared one "
+            "is refused."
+        ),
+        "ER09": "Installing or importing the package changes no other test run, logging or warnings.",
     },
     "time": {
-        "TI01": "Stored timestamps are aware UTC at microseconds, read from an injected clock.",
-        "TI02": "A clock that goes back never reorders versions. The server's or session's time zone changes nothing.",
+        "TI01": "Stored timestamps are aware UTC times with microseconds, read from an injected clock.",
+        "TI02": (
+            "A clock that goes back never changes the order of versions. The time zone of the server or session "
+            "changes nothing."
+        ),
     },
     "migration": {
-        "MI01": "A database of every earlier schema version, kept as a golden file, opens with equal content; the story's original single-table schema too.",
-        "MI02": "Ten processes that open an old database at once all succeed, and it is migrated once.",
-        "MI03": "A failing schema step leaves the version as it was, and runs again; each is one transaction. Re-encoding resumes after a kill, both formats readable meanwhile.",
-        "MI04": "A newer database is refused with a clear error and is not touched.",
-        "MI05": "Fresh and migrated schemas are identical.",
+        "MI01": (
+            "A database of every earlier schema version, kept as a golden file, opens with equal content. So "
+            "does the original single-table schema."
+        ),
+        "MI02": "If ten processes open an old database at the same time, all succeed, and it is migrated once.",
+        "MI03": (
+            "Each schema step is one transaction. A failing step leaves the schema version unchanged, and can "
+            "run again. Re-encoding continues after a kill, and both formats can be read until it is finished."
+        ),
+        "MI04": "A newer database is refused with a clear error and is not changed.",
+        "MI05": "New and migrated schemas are identical.",
     },
     "retention": {
-        "RE01": "prune deletes exactly what its dry run names: keep the last n, older than t, by status; never the head; a kill in the middle leaves no orphan.",
-        "RE02": "Retention keys on last activity, in bounded batches, with writers running.",
+        "RE01": (
+            "prune deletes exactly what its dry run lists: keep the last n, older than t, by status. It never "
+            "deletes a head, and a kill during a prune leaves no orphan."
+        ),
+        "RE02": "prune selects by last activity and works in bounded batches, during concurrent writes.",
     },
     "move": {
-        "MO01": "Export and import to any driver keep versions, times, metadata and lineage; import of the same again changes nothing.",
-        "MO02": "Export of a live store is one consistent snapshot. A backup under load opens and verifies.",
+        "MO01": (
+            "An export and an import to any driver keep versions, times, metadata and lineage. Importing the "
+            "same file again changes nothing."
+        ),
+        "MO02": (
+            "An export of a store in use is one consistent snapshot. A backup during writes can be opened and verified."
+        ),
     },
     "hooks": {
-        "HO01": "A wrapper that vetoes (raises before its yield) a save, batch, import or rollback leaves nothing written, and the caller sees its error.",
-        "HO02": "Wrappers run in documented order and see every write; with none registered an operation costs no more than a direct call; a driver works the same with and without.",
-        "HO04": "A document codec round trips through every verb, history, copy and retry; filters that need to look inside refuse.",
+        "HO01": (
+            "If a wrapper vetoes (raises before its yield) a save, batch, import or rollback, nothing is "
+            "written, and the caller sees the wrapper's error."
+        ),
+        "HO02": (
+            "Wrappers run in the documented order and see every write. Without wrappers an operation costs no "
+            "more than a direct call. A driver works the same with and without wrappers."
+        ),
+        "HO04": (
+            "A document codec works with every verb, history, copy and retry. Filters that need to read "
+            "documents are refused."
+        ),
         "HO03": "A hostile stored document imports and executes nothing.",
     },
 }
-"""Group to id to sentence, in the order of the written list."""
+"""By group and id, the sentence of each promise, in the order of the page."""
 
 KEPT_BY_FACADE: Final = frozenset(
     {
@@ -165,7 +329,7 @@ KEPT_BY_FACADE: Final = frozenset(
         *("MO01", "HO01", "HO02", "HO03", "HO04"),
     }
 )
-"""Kept by the core for every driver, as long as that gives back the bytes and columns it was given."""
+"""The promises that the core keeps for every driver that returns the bytes and fields that it stored."""
 
 CAPABILITIES: Final[dict[str, Capability]] = {
     **dict.fromkeys(("ID01", "ID02", "ID03", "ID04"), Capability.IDEMPOTENCY),
@@ -178,4 +342,4 @@ CAPABILITIES: Final[dict[str, Capability]] = {
     **dict.fromkeys(("RE01", "RE02"), Capability.PRUNE),
     "MO02": Capability.SNAPSHOT,
 }
-"""Promises that hold only where the driver declares the capability; elsewhere it refuses."""
+"""By promise, the capability that a driver has to declare for it; without the capability the driver refuses."""

@@ -1,4 +1,4 @@
-"""docs/promises.md, written from the catalog: ``python -m context_core_conformance.report.promises_page > docs/promises.md``."""
+"""Writes docs/promises.md from the catalog; COMMAND is the shell command that does it."""
 
 import sys
 from collections.abc import Iterator
@@ -14,24 +14,42 @@ INTRODUCTION: Final = f"""\
 
 <!-- Written by `{COMMAND}`: change the catalog, not this page. -->
 
-What every backend promises, one line each. The docstrings of `context_core/hookspecs.py` state them as law, the
-conformance suite checks them on every driver, and a failure names the promise by its id:
-`context-core conformance URL --promise VE01` runs the laws of one. [Write a driver](drivers.md) tells how.
+These are the promises of every backend, one per line. The docstrings of `context_core/hookspecs.py` state them, and the
+conformance suite checks them on every driver. A failure names the promise by its id.
+`context-core conformance URL --promise VE01` checks one promise; see [Write a driver](drivers.md).
 
-*Kept by* says who does the work: a promise of the facade is kept by the core for every driver, as long as that gives
-back the bytes and fields that it was given. *Needs* names the capability with which a promise holds; a driver that does
-not declare it refuses with `UnsupportedOperationError`, and that refusal is checked.
+- *Kept by* says which part does the work. The core keeps the promises of the facade for every driver that returns the
+  bytes and fields that it stored.
+- *Needs* names a capability. A driver that does not declare this capability refuses with `UnsupportedOperationError`.
+  The suite checks the refusal.
 """
+
+TITLES: Final = {
+    "roundtrip": "Saved and loaded values",
+    "version": "Versions",
+    "cas": "Conditional saves",
+    "idem": "Idempotency",
+    "delete": "Deletes",
+    "batch": "Batches",
+    "query": "Queries",
+    "page": "Pages",
+    "crash": "Crashes",
+    "error and lifecycle": "Errors and lifecycle",
+    "time": "Times",
+    "move": "Export, import and backup",
+    "hooks": "Wrappers and codecs",
+}
+"""By group, the heading of its table, if it is not the name of the group."""
 
 
 def page() -> str:
-    """The page as Markdown."""
+    """Return the page as Markdown."""
     return "\n".join([INTRODUCTION, *_sections()])
 
 
 def _sections() -> Iterator[str]:
     for group, promises in groupby(PROMISES.values(), key=lambda promise: promise.group):
-        yield f"## {group.capitalize()}\n"
+        yield f"## {TITLES.get(group, group.capitalize())}\n"
         yield "| id | promise | kept by | needs |\n|---|---|---|---|"
         yield from map(_row, promises)
         yield ""
@@ -44,7 +62,7 @@ def _row(promise: Promise) -> str:
 
 
 def _cell(text: str) -> str:
-    """The text as it may stand in a cell. Outside of code, Markdown would make emphasis of an underscore or a star."""
+    """Return the text of a cell. Outside of code it escapes underscores and stars, which Markdown reads as emphasis."""
     parts = text.split("`")
     parts[::2] = [part.replace("|", "\\|").replace("_", "\\_").replace("*", "\\*") for part in parts[::2]]
     return "`".join(parts)
