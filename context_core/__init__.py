@@ -5,8 +5,6 @@ An engine opens a `ContextPersistence`; the author of a driver subclasses `Conte
 PYTEST_DONT_REWRITE: pytest would warn where this package was imported before it (ER09).
 """
 
-from context_core._facade.moves import ImportResult
-from context_core._facade.writing import Delete, Save
 from context_core.codecs import DocumentCodec
 from context_core.cursors import Page
 from context_core.diff import ContextDiff
@@ -44,9 +42,9 @@ from context_core.errors import (
     VersionNotFoundError,
 )
 from context_core.hookspecs import ContextBackend, hookimpl
-from context_core.maintenance import ExportResult, PruneResult, RepairResult, RepairStep, VerifyReport
+from context_core.maintenance import ExportResult, ImportResult, PruneResult, RepairResult, RepairStep, VerifyReport
 from context_core.model import PhaseTransition, Status, WorkflowContext
-from context_core.persistence import ContextPersistence
+from context_core.persistence import ContextPersistence, Delete, Save
 from context_core.query import JsonPath
 from context_core.records import BackendDescription, Capability, Limits, VersionHeader
 from context_core.upcasting import Upcaster

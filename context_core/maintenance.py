@@ -108,6 +108,19 @@ class ExportResult:
 
 
 @attrs.frozen(kw_only=True)
+class ImportResult:
+    """What an import did: how many versions and tombstones it wrote, and how many the store held already.
+
+    Attributes:
+        is_checked: Whether the export could be checked to be whole. Exports of older code have no last line for it.
+    """
+
+    written: int
+    present: int
+    is_checked: bool = True
+
+
+@attrs.frozen(kw_only=True)
 class VerifyReport:
     """What a check of every stored row found."""
 

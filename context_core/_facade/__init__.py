@@ -1,1 +1,1 @@
-"""The parts of ContextPersistence, a module for each kind of thing that it does."""
+"""The algorithms behind ContextPersistence: functions, one module for each kind of work."""

@@ -1,4 +1,4 @@
-"""Arguments are judged here, before any I/O (ER04)."""
+"""Checks of arguments, made before any I/O (ER04)."""
 
 import os
 import re
@@ -23,7 +23,7 @@ FILE_BACKEND: Final = "sqlite"
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+_-]+):(?P<rest>.*)", re.DOTALL)
 _ELSEWHERE: Final = frozenset({"file", "jdbc", "postgres", "sqlite3", "mysql", "mariadb", "mongodb", "redis"})
-"""What URLs of databases begin with elsewhere, beside the names of the installed backends."""
+"""Schemes of other libraries' database URLs, beside the names of the installed backends."""
 _OPTIONS: Final = re.compile(r"(?P<path>.+?)\?(?P<option>\w+)=.*", re.DOTALL)
 _CONNECTION_STRING: Final = re.compile(r"\s*(host|hostaddr|port|dbname|user|password|service)\s*=", re.IGNORECASE)
 
@@ -31,11 +31,11 @@ _CONNECTION_STRING: Final = re.compile(r"\s*(host|hostaddr|port|dbname|user|pass
 def address(store: str | PathLike[str] | None, db_path: str | PathLike[str] | None) -> BackendURL:
     """Return the address of a URL, of a path, or of the default file.
 
-    A *store* that is text is a URL or a path: what looks like a URL that was not written whole is refused. A *db_path*,
-    and whatever else is a path, may hold any characters.
+    Text in *store* is a URL or a path. Text that looks like an incomplete URL is refused. A *db_path* and a PathLike
+    may hold any characters.
 
     Raises:
-        ConfigurationError: It is none of these; the message names the form that was meant.
+        ConfigurationError: It is none of these. The message shows the form that was probably meant.
     """
     if isinstance(store, str):
         if "://" in store:
@@ -52,7 +52,7 @@ def address(store: str | PathLike[str] | None, db_path: str | PathLike[str] | No
 
 
 def _check_plain_path(text: str) -> None:
-    """Refuse what would make a file of a strange name where another store was meant."""
+    """Refuse text that would create a file of a strange name where another store was meant."""
     as_file = "a file of this name is given by db_path= or as a Path"
     if IN_MEMORY.fullmatch(text):
         raise ConfigurationError(f"{IN_MEMORY_ADVICE}; {as_file}")
@@ -72,7 +72,7 @@ def _check_plain_path(text: str) -> None:
 
 
 def _meant(word: str) -> str:
-    """Examples rather than the text that was given: it may hold a password."""
+    """Return an example, not the text that was given: that may hold a password."""
     return {
         "memory": "memory:// or memory://name",
         "postgresql": "postgresql://user@host/db",
@@ -81,31 +81,31 @@ def _meant(word: str) -> str:
 
 
 def check_id(workflow_id: str) -> None:
-    """Refuse what is no workflow id."""
+    """Refuse a value that is no workflow id."""
     check_text("workflow_id", workflow_id, allow_empty=False)
 
 
 def check_version(name: str, value: int | None) -> None:
-    """Refuse what is no version number; None stands for none."""
+    """Refuse a value that is neither a version number nor None."""
     if value is not None and (type(value) is not int or not -(2**63) <= value < 2**63):
         raise InvalidQueryError(f"{name} must be a 64-bit int, not {shown(value)}")
 
 
 def check_wanted(name: str, value: int) -> None:
-    """Refuse what is no version number, None too."""
+    """Refuse a value that is no version number; None is refused too."""
     if value is None:
         raise InvalidQueryError(f"{name} must be a 64-bit int, not None")
     check_version(name, value)
 
 
 def check_key(key: str | None) -> None:
-    """Refuse what is no idempotency key; None stands for none."""
+    """Refuse a value that is neither an idempotency key nor None."""
     if key is not None:
         check_text("idempotency_key", key, allow_empty=False)
 
 
 def check_time(name: str, value: datetime) -> datetime:
-    """Return an aware time in UTC; refuse any other."""
+    """Return an aware time in UTC; refuse a naive time."""
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidQueryError(f"{name} must be an aware datetime, not {shown(value, 60)}")
     try:
@@ -115,7 +115,7 @@ def check_time(name: str, value: datetime) -> datetime:
 
 
 def check_as_of(as_of: datetime | None, version: int | None) -> datetime | None:
-    """Return *as_of* in UTC; refuse a naive time, and a version beside it."""
+    """Return *as_of* in UTC; refuse a naive time, and a version beside a time."""
     if as_of is None:
         return None
     if version is not None:
@@ -124,7 +124,7 @@ def check_as_of(as_of: datetime | None, version: int | None) -> datetime | None:
 
 
 def check_statuses(statuses: Sequence[str]) -> tuple[str, ...]:
-    """Return statuses as plain text; refuse one that does not exist."""
+    """Return statuses as plain text; refuse a status that does not exist."""
     if isinstance(statuses, str) or not isinstance(statuses, Iterable):
         raise InvalidQueryError(f"statuses must be a list of statuses, not {shown(statuses)}")
     found = tuple(statuses)
@@ -135,14 +135,14 @@ def check_statuses(statuses: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_many(name: str, values: Iterable[T]) -> list[T]:
-    """Return many values as a list; refuse what is no collection of them."""
+    """Return many values as a list; refuse a value that is no collection."""
     if not isinstance(values, Iterable):
         raise InvalidQueryError(f"{name} must be a list, not {type(values).__name__}")
     return list(values)
 
 
-def check_flag(name: str, value: bool) -> bool:  # noqa: FBT001  # the value is what is judged
-    """Return a flag; refuse what is no bool, as "no" would count as true."""
+def check_flag(name: str, value: bool) -> bool:  # noqa: FBT001  # the value is what is checked
+    """Return a flag; refuse a value that is no bool, since "no" would count as true."""
     if type(value) is not bool:
         raise InvalidQueryError(f"{name} must be True or False, not {shown(value)}")
     return value
@@ -155,6 +155,13 @@ def check_page(limit: int | None, offset: int | None) -> None:
             raise InvalidQueryError(f"{name} must be an int of 0 or more, not {shown(value)}")
 
 
+def check_positive(name: str, value: int) -> int:
+    """Return a count of 1 or more; refuse any other value."""
+    if type(value) is not int or not 1 <= value < 2**63:
+        raise InvalidQueryError(f"{name} must be an int of 1 or more, not {shown(value)}")
+    return value
+
+
 def story(epic_num: int, story_num: int | None) -> Story:
     """Return the story of these numbers; None is the epic level."""
     check_wanted("epic_num", epic_num)
@@ -163,7 +170,7 @@ def story(epic_num: int, story_num: int | None) -> Story:
 
 
 def check_path(name: str, value: str | PathLike[str]) -> Path:
-    """Return the path of a file; refuse what no file can be called."""
+    """Return the path of a file; refuse a value that cannot name a file."""
     try:
         path = Path(value)
         is_fit = os.fspath(value) != "" and b"\0" not in os.fsencode(path)

@@ -17,7 +17,7 @@ from context_core import (
     VerifyReport,
     WorkflowContext,
 )
-from context_core._facade import walks
+from context_core._facade import scans
 from context_core.maintenance import Damage, PrunedRange
 from context_core.records import SaveRequest
 from context_core.serialization import ContextSerializer
@@ -82,7 +82,7 @@ def backend():
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch):
     """Pages of two, so that a few rows are several pages."""
-    monkeypatch.setattr(walks, "PAGE_SIZE", 2)
+    monkeypatch.setattr(scans, "PAGE_SIZE", 2)
 
 
 def test_prune_passes_on_what_was_meant(backend):

@@ -17,10 +17,11 @@ from context_core import (
     _converter,
     cursors,
     idempotency,
+    persistence,
     plugins,
     serialization,
 )
-from context_core._facade import moves, opening, retrying, searching, walks, writing
+from context_core._facade import idempotent_writes, importing, scans
 from context_core.query import parse_filters
 from context_core.serialization import ContextSerializer
 from context_core_memory import MemoryBackend
@@ -85,14 +86,14 @@ def loads_share_one_object(patch: pytest.MonkeyPatch) -> None:
 @infects(MemoryBackend, "RT12")
 def save_changes_its_argument(patch: pytest.MonkeyPatch) -> None:
     """A save writes its time into the context that it is given."""
-    save = writing.Writing.save_context
+    save = ContextPersistence.save_context
 
     def save_context(self: Any, context: WorkflowContext, **options: Any) -> int:
         version = save(self, context, **options)
         context.metadata["saved"] = version
         return version
 
-    patch.setattr(writing.Writing, "save_context", save_context)
+    patch.setattr(ContextPersistence, "save_context", save_context)
 
 
 @infects(MemoryBackend, "RT09", "QU08")
@@ -126,7 +127,7 @@ def further_fields_are_dropped(patch: pytest.MonkeyPatch) -> None:
 def rollback_truncates(patch: pytest.MonkeyPatch) -> None:
     """A rollback removes what came after its target."""
     patch.setattr(
-        writing.Writing,
+        ContextPersistence,
         "rollback",
         lambda self, workflow_id, version, **_: self.load_context(workflow_id, version=version).version,
     )
@@ -146,12 +147,12 @@ def diff_takes_one_for_true(patch: pytest.MonkeyPatch) -> None:
 @infects(MemoryBackend, "VE10")
 def fork_overwrites(patch: pytest.MonkeyPatch) -> None:
     """A fork onto a workflow that exists is saved on top of it."""
-    request_of = writing.Writing._save_request
+    request_of = ContextPersistence._save_request
 
     def save_request(self: Any, context: Any, expected: Any = None, key: Any = None, **options: Any) -> Any:
         return request_of(self, context, expected or None, key, **options)
 
-    patch.setattr(writing.Writing, "_save_request", save_request)
+    patch.setattr(ContextPersistence, "_save_request", save_request)
 
 
 @infects(MemoryBackend, "QU06")
@@ -165,7 +166,7 @@ def unknown_filters_are_ignored(patch: pytest.MonkeyPatch) -> None:
         fields = {name: value for name, value in filters.items() if not isinstance(name, str) or name[:6] != "statsu"}
         return parse_filters({name: value for name, value in fields.items() if str(name).split("__")[0] in known})
 
-    patch.setattr(searching, "parse_filters", lenient)
+    patch.setattr(persistence, "parse_filters", lenient)
 
 
 @infects(MemoryBackend, "PA04")
@@ -178,38 +179,38 @@ def cursors_fit_any_query(patch: pytest.MonkeyPatch) -> None:
 def streams_read_everything_first(patch: pytest.MonkeyPatch) -> None:
     """An iterator over many contexts holds them all."""
     patch.setattr(
-        searching.Searching, "iter_contexts", lambda self, filters=None, **_: iter(self.search_contexts(filters))
+        ContextPersistence, "iter_contexts", lambda self, filters=None, **_: iter(self.search_contexts(filters))
     )
 
 
 @infects(MemoryBackend, "ER04", "ER02")
 def arguments_are_not_judged(patch: pytest.MonkeyPatch) -> None:
     """A bad id is sent to the driver."""
-    patch.setattr(writing, "check_id", lambda _: None)
+    patch.setattr(persistence, "check_id", lambda _: None)
 
 
 @infects(MemoryBackend, "BA07")
 def inputs_are_read_twice(patch: pytest.MonkeyPatch) -> None:
     """A batch counts its items before it saves them, and a generator has no more to give."""
-    save = writing.Writing.save_contexts
+    save = ContextPersistence.save_contexts
 
     def save_contexts(self: Any, contexts: Any) -> list[int]:
         return save(self, contexts) if sum(1 for _ in contexts) else []
 
-    patch.setattr(writing.Writing, "save_contexts", save_contexts)
+    patch.setattr(ContextPersistence, "save_contexts", save_contexts)
 
 
 @infects(MemoryBackend, "HO01", "HO02")
 def wrappers_are_left_out(patch: pytest.MonkeyPatch) -> None:
     """A store does not ask its wrappers."""
     bind = plugins.bind
-    patch.setattr(opening, "bind", lambda backend, _=(): bind(backend))
+    patch.setattr(persistence, "bind", lambda backend, _=(): bind(backend))
 
 
 @infects(MemoryBackend, "HO01", "HO02", "MO01")
 def imports_go_around_wrappers(patch: pytest.MonkeyPatch) -> None:
     """An import writes to the driver directly."""
-    load = moves.Moves.import_
+    load = ContextPersistence.import_
 
     def import_(self: Any, source: Any) -> Any:
         verbs, self._verbs = self._verbs, plugins.bind(self._backend)
@@ -218,14 +219,14 @@ def imports_go_around_wrappers(patch: pytest.MonkeyPatch) -> None:
         finally:
             self._verbs = verbs
 
-    patch.setattr(moves.Moves, "import_", import_)
+    patch.setattr(ContextPersistence, "import_", import_)
 
 
 @infects(MemoryBackend, "HO02")
 def wrappers_run_backwards(patch: pytest.MonkeyPatch) -> None:
     """The first wrapper is the innermost."""
     bind = plugins.bind
-    patch.setattr(opening, "bind", lambda backend, wrappers=(): bind(backend, wrappers[::-1]))
+    patch.setattr(persistence, "bind", lambda backend, wrappers=(): bind(backend, wrappers[::-1]))
 
 
 @infects(MemoryBackend, "HO03")
@@ -250,13 +251,13 @@ def documents_may_name_classes(patch: pytest.MonkeyPatch) -> None:
 @infects(MemoryBackend, "MO02")
 def exports_read_the_live_store(patch: pytest.MonkeyPatch) -> None:
     """An export does not ask for a snapshot."""
-    patch.setattr(walks, "view_of", contextlib.nullcontext)
+    patch.setattr(scans, "view_of", contextlib.nullcontext)
 
 
 @infects(MemoryBackend, "MO01")
 def imports_overwrite_nothing_and_say_nothing(patch: pytest.MonkeyPatch) -> None:
     """A version that stands here otherwise is taken for equal."""
-    patch.setattr(moves.Moves, "_holds", lambda *_: True)
+    patch.setattr(importing, "_is_stored", lambda *_: True)
 
 
 @infects(MemoryBackend, "VE04", "ER02")
@@ -278,11 +279,11 @@ def times_are_content(patch: pytest.MonkeyPatch) -> None:
 def what_no_hash_tells_is_a_conflict(patch: pytest.MonkeyPatch) -> None:
     """A key whose hash is of an older rule, or is not kept, is refused without a look at its version."""
 
-    def refuse(_: Any, operations: Any, error: Exception) -> Any:
-        del operations
+    def refuse(*arguments: Any) -> Any:
+        *_, error = arguments
         raise error
 
-    patch.setattr(retrying.Retrying, "_recognised", refuse)
+    patch.setattr(idempotent_writes, "_with_known_versions", refuse)
 
 
 @infects(MemoryBackend, "HO04")

@@ -1,4 +1,4 @@
-"""Walks through a whole store: every head, every history, a page at a time."""
+"""Scans of a whole store: every head, every version history, one page at a time."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -11,23 +11,22 @@ from context_core.records import (
     Capability,
     QueryRequest,
     Selection,
-    VersionHeader,
     VersionRequest,
     Want,
 )
 
 PAGE_SIZE: Final = 200
-"""Versions read, or written, at a time."""
+"""How many versions one request reads, or one transaction writes."""
 
 Reader: TypeAlias = ContextBackend | BoundVerbs
-"""What answers load, version and query."""
+"""An object that answers load, version and query."""
 
 _BY_ID: Final = (OrderTerm(field="workflow_id"),)
 
 
 @contextmanager
 def view_of(backend: ContextBackend) -> Iterator[ContextBackend]:
-    """A consistent view where the backend gives one, else the backend itself."""
+    """Open a consistent view if the backend has snapshots; otherwise give the backend itself."""
     if Capability.SNAPSHOT not in backend.describe().capabilities:
         yield backend
         return
@@ -35,21 +34,15 @@ def view_of(backend: ContextBackend) -> Iterator[ContextBackend]:
         yield view
 
 
-def heads(view: Reader) -> Iterator[VersionHeader]:
-    """Every head, by id."""
-    for page in pages(view, Want.HEADERS):
-        yield from page.headers
-
-
 def ids(view: Reader) -> Iterator[str]:
-    """Every workflow's id, also of one whose header cannot be read, or that no verb loads."""
+    """Yield every workflow's id, also if its header cannot be read or no verb loads it."""
     for page in pages(view, Want.DOCUMENTS):
         yield from (stored.workflow_id for stored in page.documents)
         yield from (row.error.workflow_id for row in page.damaged)
 
 
 def pages(view: Reader, want: Want) -> Iterator[Selection]:
-    """The heads by id, a page at a time."""
+    """Yield the heads in the order of their ids, one page at a time."""
     place: tuple[str] | None = None
     while True:  # ends with the rows: each page begins behind the one before
         page = view.query(QueryRequest(order=_BY_ID, want=want, limit=PAGE_SIZE, after=place))
@@ -60,7 +53,7 @@ def pages(view: Reader, want: Want) -> Iterator[Selection]:
 
 
 def history(view: Reader, workflow_id: str, want: Want, *, newest_first: bool = False) -> Iterator[Selection]:
-    """A workflow's versions, oldest first unless asked otherwise, a page at a time."""
+    """Yield a workflow's versions one page at a time, oldest first by default."""
     offset = 0
     while True:  # ends with the rows: each page begins behind the one before
         page = view.version(
