@@ -12,7 +12,7 @@ from context_core.forking import follow_forks
 from context_core.history_codec import BLOCK, PackedVersion, RecentBases, Unpacker, base_of, is_base, pack, pack_version
 from context_core.records import ContextRecord
 from context_core_postgres._history import DOCUMENT_COLUMNS, with_bases
-from context_core_postgres._ledger import Standing
+from context_core_postgres._ledger import PlannedWorkflow
 from context_core_postgres._rows import utc_of
 from context_core_postgres._session import Session
 
@@ -135,13 +135,13 @@ class Packer:
             head_version, base = self._read_base_of_next(session, record.workflow_id)
         return _packed(record.document, head_version + 1, base)
 
-    def pack_all(self, session: Session, standings: Iterable[Standing]) -> None:
+    def pack_all(self, session: Session, workflows: Iterable[PlannedWorkflow]) -> None:
         """Pack what is to be appended in a transaction that has locked all it writes to."""
-        appending = [standing for standing in standings if standing.appended]
-        bases = self._bases(session, {base for standing in appending for base in _outer_bases(standing)})
-        for standing in appending:
-            workflow_id = standing.workflow_id
-            for row in standing.appended:
+        appending = [workflow for workflow in workflows if workflow.appended]
+        bases = self._bases(session, {base for workflow in appending for base in _outer_bases(workflow)})
+        for workflow in appending:
+            workflow_id = workflow.workflow_id
+            for row in workflow.appended:
                 packing, version, document = AS_IT_IS, row["version"], row["document"]
                 if row["save_id"] is None:
                     packing = _packed(document, version, bases.get((workflow_id, base_of(version))))
@@ -196,11 +196,11 @@ class Packer:
         return found
 
 
-def _outer_bases(standing: Standing) -> set[tuple[str, int]]:
+def _outer_bases(workflow: PlannedWorkflow) -> set[tuple[str, int]]:
     """What the versions to be appended will lean on, apart from each other."""
-    own = {row["version"] for row in standing.appended}
-    wanted = {base_of(row["version"]) for row in standing.appended if row["save_id"] is None}
-    return {(standing.workflow_id, version) for version in wanted - own if version >= standing.oldest}
+    own = {row["version"] for row in workflow.appended}
+    wanted = {base_of(row["version"]) for row in workflow.appended if row["save_id"] is None}
+    return {(workflow.workflow_id, version) for version in wanted - own if version >= workflow.oldest}
 
 
 def plain(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[str, int], Base]:

@@ -12,11 +12,13 @@ from typing import Any, Final, cast
 
 import attrs
 
+from context_core import write_rules
 from context_core.columns import RECORD_COLUMNS
 from context_core.conditions import INDEXED_KINDS, FieldKind
 from context_core.records import Clock, DeleteRequest, Operation, Outcome, RestoreRequest, SavedVersion, SaveRequest
+from context_core.write_rules import KnownKey
 from context_core_postgres._damage import STANDINGS, history_problem
-from context_core_postgres._ledger import KnownKey, Ledger, Standing, check_size, version_values
+from context_core_postgres._ledger import Ledger, PlannedWorkflow, version_values
 from context_core_postgres._packing import ITSELF, Packer, alone
 from context_core_postgres._rows import known_time, read_time, utc, utc_of
 from context_core_postgres._session import Session
@@ -106,7 +108,7 @@ _CHANGE: Final = f"""
     {_INSERT_VERSION}"""
 _DELETE_VERSIONS: Final = "DELETE FROM our.workflow_context_versions WHERE workflow_id = ANY(%s::text[])"
 _DELETE_HEADS: Final = "DELETE FROM our.workflow_context WHERE workflow_id = ANY(%s::text[])"
-_BURY: Final = """
+_WRITE_TOMBSTONE: Final = """
     INSERT INTO our.workflow_context_tombstones (workflow_id, last_version, deleted_at) VALUES (%s, %s, %s)
     ON CONFLICT (workflow_id) DO UPDATE SET last_version = excluded.last_version, deleted_at = excluded.deleted_at"""
 # A row that nobody else sees: with it the id is ours to the end of the transaction, as a lock makes a row that exists.
@@ -220,7 +222,7 @@ class Writer:
 
         It takes another one where the version that it leans on is not at hand.
         """
-        check_size(request.record, self.limit_bytes)
+        write_rules.check_size(request.record, self.limit_bytes)
         # A second attempt looks before it writes: the first may have met a state that no driver makes.
         saved = None if session.is_careful else self._save_at_once(session, request)
         if saved is None:
@@ -262,12 +264,12 @@ class Writer:
         ids = sorted({_workflow_id(operation) for operation in operations})
         ledger = Ledger(self.clock, self.limit_bytes, _look(session, ids, operations))
         outcomes = ledger.judge(operations)
-        standings = list(ledger.standings.values())
-        self.packer.pack_all(session, standings)
-        _write(session, standings)
-        for standing in standings:
-            for row in standing.appended:
-                self.packer.wrote(row, row["version"], row["saved_at"], standing.oldest)
+        workflows = list(ledger.workflows.values())
+        self.packer.pack_all(session, workflows)
+        _write(session, workflows)
+        for workflow in workflows:
+            for row in workflow.appended:
+                self.packer.wrote(row, row["version"], row["saved_at"], workflow.oldest)
         return outcomes
 
 
@@ -277,7 +279,7 @@ def _workflow_id(operation: Operation) -> str:
     )
 
 
-def _look(session: Session, ids: list[str], operations: Sequence[Operation]) -> dict[str, Standing]:
+def _look(session: Session, ids: list[str], operations: Sequence[Operation]) -> dict[str, PlannedWorkflow]:
     """Begin a transaction, lock what exists, and tell where everything stands."""
     keys = [
         (operation.record.workflow_id, operation.idempotency.key)
@@ -291,36 +293,38 @@ def _look(session: Session, ids: list[str], operations: Sequence[Operation]) -> 
         tombstones = session.execute(_TOMBSTONES, (ids,))
         known = session.execute(_KEYS, ([of for of, _ in keys], [key for _, key in keys])) if keys else None
         histories = session.execute(STANDINGS, (ids,))
-    standings = {workflow_id: Standing(workflow_id) for workflow_id in ids}
+    workflows = {workflow_id: PlannedWorkflow(workflow_id) for workflow_id in ids}
     for workflow_id, version, deleted_at in tombstones:
-        standings[workflow_id] = Standing(workflow_id, version, deleted_at and utc(deleted_at), last_buried=version)
+        workflows[workflow_id] = PlannedWorkflow(
+            workflow_id, version, deleted_at and utc(deleted_at), last_tombstone=version
+        )
     for workflow_id, version, saved_at, created_at, oldest in heads:
         began = utc_of(workflow_id, version, created_at)
         last = saved_at and utc(saved_at)  # a save begins afresh from one that is no time
-        standings[workflow_id] = Standing(workflow_id, version, last, began, oldest, had_head=True)
+        workflows[workflow_id] = PlannedWorkflow(workflow_id, version, last, began, oldest, had_head=True)
     deleted = {operation.workflow_id for operation in operations if isinstance(operation, DeleteRequest)}
     for workflow_id, head, newest in histories.fetchall():
         if head != newest and workflow_id not in deleted:
             raise history_problem(workflow_id, head, newest)
         if head is None and newest is not None:  # a delete is to be finished
-            standings[workflow_id] = Standing(workflow_id, newest, created_at=_LONG_AGO, is_orphan=True)
+            workflows[workflow_id] = PlannedWorkflow(workflow_id, newest, created_at=_LONG_AGO, is_orphan=True)
         elif newest is not None and newest > head:
-            standings[workflow_id].version = newest
+            workflows[workflow_id].version = newest
     for workflow_id, key, version, saved_at, content_hash in known or ():
-        standings[workflow_id].keys[key] = KnownKey(version, utc_of(workflow_id, version, saved_at), content_hash)
-    return standings
+        workflows[workflow_id].keys[key] = KnownKey(version, utc_of(workflow_id, version, saved_at), content_hash)
+    return workflows
 
 
-def _write(session: Session, standings: Sequence[Standing]) -> None:
+def _write(session: Session, workflows: Sequence[PlannedWorkflow]) -> None:
     """Write what has changed, and commit."""
-    purged = [standing.workflow_id for standing in standings if standing.is_purged]
-    gone = [standing.workflow_id for standing in standings if standing.had_head and not standing.exists]
-    made = [standing.appended[-1] for standing in standings if standing.appended and not standing.had_head]
-    changed = [standing.appended[-1] for standing in standings if standing.appended and standing.had_head]
-    earlier = [row for standing in standings for row in standing.appended[:-1]]
-    buried = [(standing.workflow_id, *standing.buried) for standing in standings if standing.buried]
-    claimed = [standing.workflow_id for standing in standings if standing.is_claimed]
-    new = [standing for standing in standings if standing.is_new]
+    purged = [workflow.workflow_id for workflow in workflows if workflow.is_purged]
+    gone = [workflow.workflow_id for workflow in workflows if workflow.had_head and not workflow.exists]
+    made = [workflow.appended[-1] for workflow in workflows if workflow.appended and not workflow.had_head]
+    changed = [workflow.appended[-1] for workflow in workflows if workflow.appended and workflow.had_head]
+    earlier = [row for workflow in workflows for row in workflow.appended[:-1]]
+    tombstones = [(workflow.workflow_id, *workflow.tombstone) for workflow in workflows if workflow.tombstone]
+    claimed = [workflow.workflow_id for workflow in workflows if workflow.is_claimed]
+    new = [workflow for workflow in workflows if workflow.is_new]
     with session.pipeline():
         if purged:
             session.execute(ALLOW_CHANGING)
@@ -330,9 +334,9 @@ def _write(session: Session, standings: Sequence[Standing]) -> None:
         _each(session, _CLAIM, [(workflow_id,) for workflow_id in claimed])
         _each(session, _CHANGE, changed)
         if new:
-            ids, seen = [standing.workflow_id for standing in new], [standing.last_buried for standing in new]
+            ids, seen = [workflow.workflow_id for workflow in new], [workflow.last_tombstone for workflow in new]
             session.execute(_STILL_UNUSED, (ids, seen))
-        _each(session, _BURY, buried)
+        _each(session, _WRITE_TOMBSTONE, tombstones)
         if gone or claimed:
             session.execute(_DELETE_HEADS, (gone + claimed,))
         session.has_sent_commit = True

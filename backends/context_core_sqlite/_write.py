@@ -7,21 +7,13 @@ from typing import Any, Final
 
 import attrs
 
+from context_core import write_rules
 from context_core.columns import RECORD_COLUMNS
-from context_core.errors import (
-    ContextNotFoundError,
-    CorruptDocumentError,
-    IdempotencyConflictError,
-    LimitExceededError,
-    RestoreConflictError,
-    VersionConflictError,
-)
+from context_core.errors import CorruptDocumentError
 from context_core.records import (
     Clock,
-    ContextRecord,
     Deleted,
     DeleteRequest,
-    IdempotencyKey,
     Operation,
     Outcome,
     Restored,
@@ -31,7 +23,8 @@ from context_core.records import (
     SaveRequest,
     time_to_text,
 )
-from context_core_sqlite._damage import NEWEST_OF_HEAD, check_histories, check_standing, rows
+from context_core.write_rules import KnownKey, Standing
+from context_core_sqlite._damage import NEWEST_OF_HEAD, check_standing, rows
 from context_core_sqlite._foreign_keys import refusals_named
 from context_core_sqlite._history import BASE_SAVED_AT, Packer, guarded
 from context_core_sqlite._rows import document_value, record_values
@@ -61,7 +54,7 @@ _INSERT_VERSION: Final = f"""
     VALUES (?, ?, {", ".join("?" * len(RECORD_COLUMNS))}, ?, ?, ?, ?, ?, ?)"""
 
 
-_BURY: Final = """
+_WRITE_TOMBSTONE: Final = """
     INSERT INTO workflow_context_tombstones (workflow_id, last_version, deleted_at) VALUES (?, ?, ?)
     ON CONFLICT (workflow_id) DO UPDATE SET last_version = excluded.last_version, deleted_at = excluded.deleted_at"""
 
@@ -88,9 +81,9 @@ class _Head:
         return bool(self.values)
 
     @property
-    def actual(self) -> int:
-        """The version that a writer may expect: 0 where the workflow does not exist."""
-        return self.version if self.values else 0
+    def standing(self) -> Standing:
+        """The workflow as the rules of a write see it."""
+        return Standing(self.workflow_id, self.version, _read_time(self.saved_at), exists=bool(self.values))
 
 
 @attrs.frozen
@@ -109,37 +102,20 @@ class Writer:
 
     def save(self, connection: sqlite3.Connection, request: SaveRequest) -> SavedVersion:
         """Append a version and make it the head."""
-        record, key = request.record, request.idempotency
-        workflow_id = record.workflow_id
-        self._check_size(record)
-        if key is not None:
-            known = _replay(connection, workflow_id, key)
-            if known is not None:
-                return known
-        head = _standing(connection, workflow_id)
-        if request.must_exist and not head.exists:
-            raise ContextNotFoundError(workflow_id=workflow_id)
-        _check_expected(workflow_id, head.actual, request.expected_version)
-        version = head.version + 1
-        saved_at = self._saved_at(head)
-        self._append(connection, head, version, request, record_values(record, saved_at))
-        return SavedVersion(version=version, saved_at=saved_at)
+        record = request.record
+        known = _known_key(connection, request)
+        head = _sound_head(connection, record.workflow_id)
+        saved = write_rules.save(request, head.standing, known, clock=self.clock, limit_bytes=self.limit_bytes)
+        if not saved.is_replay:
+            self._append(connection, head, saved.version, request, record_values(record, saved.saved_at))
+        return saved
 
     def restore(self, connection: sqlite3.Connection, request: RestoreRequest) -> Restored:
         """Append a version at its own number and time."""
         record = request.record
-        self._check_size(record)
-        head = _standing(connection, record.workflow_id)
-        follows = request.version == head.version + 1 if head.exists else request.version > head.version
-        values = record_values(record, request.saved_at)
-        key = request.idempotency
-        is_taken = key is not None and _version_of_key(connection, record.workflow_id, key.key) is not None
-        seen = _read_time(head.saved_at) if head.exists else None
-        if not follows or is_taken or (seen is not None and request.saved_at < seen):
-            raise RestoreConflictError(
-                workflow_id=record.workflow_id, version=request.version, head_version=head.version
-            )
-        self._append(connection, head, request.version, request, values)
+        head = _sound_head(connection, record.workflow_id)
+        write_rules.restore(request, head.standing, _known_key(connection, request), limit_bytes=self.limit_bytes)
+        self._append(connection, head, request.version, request, record_values(record, request.saved_at))
         if not head.exists and request.workflow_created_at != record.created_at:
             connection.execute(
                 "UPDATE workflow_context SET created_at = ? WHERE workflow_id = ?",
@@ -151,18 +127,18 @@ class Writer:
         """Remove every row of a workflow and leave a tombstone."""
         workflow_id = request.workflow_id
         head = _head(connection, workflow_id)
-        # A deletion that was broken off, or was made from outside in one table alone, is finished.
-        last_version = max(head.version, head.newest or 0)
-        exists = head.exists or head.newest is not None
-        _check_expected(workflow_id, last_version if exists else 0, request.expected_version)
-        if not exists:
+        standing = head.standing
+        if head.newest is not None:
+            # A deletion that was broken off, or was made from outside in one table alone, is finished.
+            standing = attrs.evolve(standing, version=max(head.version, head.newest), exists=True)
+        deleted_at = write_rules.delete(request, standing, clock=self.clock)
+        if deleted_at is None:
             return Deleted(existed=False)
-        deleted_at = time_to_text(self._saved_at(head))
         with refusals_named(connection, workflow_id):
             with guarded(connection, workflow_id):
                 connection.execute("DELETE FROM workflow_context_versions WHERE workflow_id = ?", (workflow_id,))
             connection.execute("DELETE FROM workflow_context WHERE workflow_id = ?", (workflow_id,))
-        connection.execute(_BURY, (workflow_id, last_version, deleted_at))
+        connection.execute(_WRITE_TOMBSTONE, (workflow_id, standing.version, time_to_text(deleted_at)))
         return Deleted(existed=True)
 
     def apply(self, connection: sqlite3.Connection, operations: Sequence[Operation]) -> list[Outcome]:
@@ -209,26 +185,11 @@ class Writer:
             self.packer.wrote(head.workflow_id, version, values[_SAVED_AT], record.document)
         connection.execute(_INSERT_VERSION, (head.workflow_id, version, *values, *lineage, *stored))
 
-    def _check_size(self, record: ContextRecord) -> None:
-        size_bytes = len(record.document)
-        if size_bytes > self.limit_bytes:
-            raise LimitExceededError(what="the document in bytes", actual=size_bytes, limit=self.limit_bytes)
-
-    def _saved_at(self, head: _Head) -> datetime:
-        """The clock's time, or that of the head or tombstone where the clock went back (VE08)."""
-        now = self.clock()
-        seen = _read_time(head.saved_at)
-        return now if seen is None else max(now, seen)
-
 
 def restore_tombstone(connection: sqlite3.Connection, request: RestoreTombstoneRequest) -> Restored:
     """Leave a tombstone, as if a workflow had been deleted."""
-    head = _standing(connection, request.workflow_id)
-    if head.exists or request.last_version < head.version:
-        raise RestoreConflictError(
-            workflow_id=request.workflow_id, version=request.last_version, head_version=head.version
-        )
-    connection.execute(_BURY, (request.workflow_id, request.last_version, time_to_text(request.deleted_at)))
+    write_rules.restore_tombstone(request, _sound_head(connection, request.workflow_id).standing)
+    connection.execute(_WRITE_TOMBSTONE, (request.workflow_id, request.last_version, time_to_text(request.deleted_at)))
     return Restored()
 
 
@@ -241,7 +202,7 @@ def _head(connection: sqlite3.Connection, workflow_id: str) -> _Head:
     return _Head(workflow_id, last_version or 0, deleted_at or "", newest=newest)
 
 
-def _standing(connection: sqlite3.Connection, workflow_id: str) -> _Head:
+def _sound_head(connection: sqlite3.Connection, workflow_id: str) -> _Head:
     """As `_head`; a workflow that nothing may be written to is refused (CR07)."""
     head = _head(connection, workflow_id)
     if head.newest != (head.version if head.exists else None):
@@ -270,25 +231,14 @@ def _update_head(
     )
 
 
-def _check_expected(workflow_id: str, actual: int, expected: int | None) -> None:
-    if expected is not None and expected != actual:
-        raise VersionConflictError(workflow_id=workflow_id, expected=expected, actual=actual)
-
-
-def _version_of_key(connection: sqlite3.Connection, workflow_id: str, key: str) -> tuple[int, str, bytes | None] | None:
-    found: list[Any] = rows(connection, _VERSION_OF_KEY, (workflow_id, key))
-    return found[0] if found else None
-
-
-def _replay(connection: sqlite3.Connection, workflow_id: str, key: IdempotencyKey) -> SavedVersion | None:
-    row = _version_of_key(connection, workflow_id, key.key)
-    if row is None:
+def _known_key(connection: sqlite3.Connection, request: SaveRequest | RestoreRequest) -> KnownKey | None:
+    """The version that has the request's idempotency key."""
+    key, workflow_id = request.idempotency, request.record.workflow_id
+    found: list[Any] = [] if key is None else rows(connection, _VERSION_OF_KEY, (workflow_id, key.key))
+    if not found:
         return None
-    version, saved_at, content_hash = row
-    if not key.stands_for(version, content_hash):
-        raise IdempotencyConflictError(workflow_id=workflow_id, key=key.key, version=version)
-    check_histories(connection, (workflow_id,))
+    version, saved_at, content_hash = found[0]
     moment = _read_time(saved_at)
     if moment is None:
         raise CorruptDocumentError(workflow_id=workflow_id, version=version, problem="its saved_at is no time")
-    return SavedVersion(version=version, saved_at=moment, is_replay=True)
+    return KnownKey(version, moment, content_hash)
