@@ -48,6 +48,7 @@ from context_core_conformance.laws.restore import RestoreLaws
 from context_core_conformance.laws.restore_edges import RestoreEdgeLaws
 from context_core_conformance.laws.retention import RetentionLaws
 from context_core_conformance.laws.roundtrip import RoundtripLaws
+from context_core_conformance.laws.seldom_verbs import SeldomVerbLaws
 from context_core_conformance.laws.silent_peers import SilentPeerLaws
 from context_core_conformance.laws.stateful import StatefulLaws
 from context_core_conformance.laws.storage import StorageLaws
@@ -101,6 +102,7 @@ class BackendContract(
     RetentionLaws,
     MoveLaws,
     StorageLaws,
+    SeldomVerbLaws,
     WaitingLaws,
     SyncLaws,
     MigrationLaws,

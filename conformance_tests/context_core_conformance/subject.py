@@ -40,15 +40,17 @@ class Subject:
 
     def backend(self, **options: Any) -> ContextBackend:
         """Open the bare backend, for laws about the verbs themselves."""
-        backend = open_backend(BackendURL.parse(self.url), **options)
+        return self.backend_at(self.url, **options)
+
+    def backend_at(self, url: str, **options: Any) -> ContextBackend:
+        """Open the bare backend at another address."""
+        backend = open_backend(BackendURL.parse(url), **options)
         self._opened.callback(backend.close)
         return backend
 
     def read_only_backend(self) -> ContextBackend:
         """Open the bare backend so that it may only read."""
-        backend = open_backend(BackendURL.parse(self._read_only_url))
-        self._opened.callback(backend.close)
-        return backend
+        return self.backend_at(self._read_only_url)
 
     @property
     def _read_only_url(self) -> str:

@@ -1,8 +1,9 @@
 """The PostgreSQL backend keeps the contract."""
 
+import os
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 from builtin_access import unpacked
-from postgres_server import Database
+from postgres_server import VARIABLE, Database, Server
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 from silent_proxy import SilentProxy
@@ -21,10 +22,12 @@ from context_core_conformance import BackendContract, SilentPeer
 
 class TestPostgres(BackendContract):
     server: Database
+    get_own_server: Callable[[], Server]
 
     @pytest.fixture(autouse=True)
-    def _database(self, postgres_database):
+    def _database(self, postgres_database, request):
         self.server = postgres_database
+        self.get_own_server = lambda: request.getfixturevalue("postgres_server")
 
     def fresh_url(self, tmp_path: Path) -> str:
         del tmp_path
@@ -67,6 +70,20 @@ class TestPostgres(BackendContract):
             connection.execute("SET session_replication_role = replica")
             connection.execute(SQL("DELETE FROM {} WHERE workflow_id = %s").format(name), (workflow_id,))
         return True
+
+    @contextmanager
+    def _stopped(self) -> Iterator[None]:
+        server = self.get_own_server()
+        server.stop()
+        try:
+            yield
+        finally:
+            server.start()
+
+    def taken_away(self, url: str) -> AbstractContextManager[object] | None:
+        """The server stops; one that somebody else runs is left alone."""
+        del url
+        return self._stopped() if VARIABLE not in os.environ else None
 
     def newer_url(self, tmp_path: Path) -> str:
         url = self.fresh_url(tmp_path)
