@@ -17,6 +17,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from threading import get_ident
 from typing import Final, ParamSpec, Protocol, TypeVar
 
 P = ParamSpec("P")
@@ -53,11 +54,8 @@ class _Fork:
 class _Call:
     """A call, the thread that it runs in, and the fork that it waits for."""
 
-    __slots__ = ("fork", "thread_id")
-
-    def __init__(self) -> None:
-        self.thread_id = threading.get_ident()
-        self.fork: _Fork | None = None
+    thread_id: int
+    fork: _Fork | None = None
 
 
 # Each is changed in single steps, which no interrupt and no other thread can split.
@@ -71,6 +69,7 @@ _turn = threading.RLock()  # not a Lock: a signal handler may fork while its own
 def outside_forks(action: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run a call of a driver: no other thread forks in the middle of it."""
     call = _Call()
+    call.thread_id = get_ident()  # here, since a constructor would cost each load a hundredth
     try:
         _calls[call] = None  # first the note, then the look: a fork tells that it begins, and looks then
         if _forks:

@@ -28,7 +28,7 @@ def idempotency_key(
         record: What is saved, with its plain document.
         secret: What the hash is keyed with (HMAC-SHA-256), together with *key*; None for the plain SHA-256 of a store
             whose documents are plain too.
-        fields: Those of the document, in its order, if they are at hand: this spares parsing it.
+        fields: Those of the document, in its order, if they are at hand: this spares parsing it. They are changed.
     """
     content = _content_of(record.document, fields, 0)
     # Both load OpenSSL.
@@ -58,15 +58,15 @@ def _content_of(document: bytes, fields: Any, option: int) -> bytes:
 
 
 def _without_times(fields: Any) -> dict[str, Any]:
+    """Take the times out of fields that nobody else holds."""
     if type(fields) is not dict:
         raise TypeError(type(fields))
-    content = {name: value for name, value in fields.items() if name not in _TIMES}
-    history = content.get("phase_history")
+    for name in _TIMES:
+        fields.pop(name, None)
+    history = fields.get("phase_history")
     if type(history) is list:
-        content["phase_history"] = [
-            {name: value for name, value in left.items() if name not in _TIMES_OF_A_PHASE}
-            if type(left) is dict
-            else left
-            for left in history
-        ]
-    return content
+        for left in history:
+            if type(left) is dict:
+                for name in _TIMES_OF_A_PHASE:
+                    left.pop(name, None)
+    return fields

@@ -811,17 +811,17 @@ class ContextPersistence(Generic[C]):
         must_exist: bool = False,
     ) -> SaveRequest:
         check_version("expected_version", expected_version)
-        record = self._serializer.to_record(context)
         if key is None:
-            return SaveRequest(
-                record=self._serializer.seal(record), expected_version=expected_version, must_exist=must_exist
-            )
+            record = self._serializer.seal(self._serializer.to_record(context))
+            return SaveRequest(record=record, expected_version=expected_version, must_exist=must_exist)
+        fields = self._serializer.to_fields(context)
+        record = self._serializer.record_of(context, fields)
         check_key(key)
         return SaveRequest(
             record=self._serializer.seal(record),
             expected_version=expected_version,
             must_exist=must_exist,
-            idempotency=self._serializer.idempotency_key(key, record, context),
+            idempotency=self._serializer.idempotency_key(key, record, fields),
         )
 
     def _query(self, request: QueryRequest) -> Selection:

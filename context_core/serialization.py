@@ -81,9 +81,15 @@ class ContextSerializer(Generic[C]):
         """Return what is stored of *context*; it is not changed (RT12).
 
         Raises:
+            As `to_fields`.
+        """
+        return self.record_of(context, self.to_fields(context))
+
+    def to_fields(self, context: WorkflowContext) -> dict[str, Any]:
+        """Return the fields of the document of *context*, which the caller may change; free-form values are shared.
+
+        Raises:
             InvalidContextError: It is no context, or one of its fields was changed to break its rule.
-            UnserializableValueError: A value would not come back exactly; the error names its path and type.
-            LimitExceededError: It is nested too deep.
         """
         if not isinstance(context, WorkflowContext):
             problem = f"must be a WorkflowContext, not {type(context).__name__}"
@@ -91,7 +97,16 @@ class ContextSerializer(Generic[C]):
         check_unaltered(context)
         if context.unknown_fields:
             _check_unknown(context)
-        document = encode({SCHEMA_KEY: SCHEMA, **context.to_dict()})
+        return {SCHEMA_KEY: SCHEMA, **context.to_dict()}
+
+    def record_of(self, context: WorkflowContext, fields: dict[str, Any]) -> ContextRecord:
+        """As `to_record`, for the *fields* that `to_fields` gave of *context*.
+
+        Raises:
+            UnserializableValueError: A value would not come back exactly; the error names its path and type.
+            LimitExceededError: It is nested too deep.
+        """
+        document = encode(fields)
         if type(context) is not WorkflowContext:
             _check_comes_back(context, document)
         indexed = dict(zip(INDEXED_FIELDS, _indexed_values(context), strict=True))
@@ -106,15 +121,12 @@ class ContextSerializer(Generic[C]):
         document = self._codec.encode(record.workflow_id, save_id, record.document)
         return attrs.evolve(record, document=document, save_id=save_id)
 
-    def idempotency_key(
-        self, key: str, record: ContextRecord, context: WorkflowContext | None = None
-    ) -> IdempotencyKey:
+    def idempotency_key(self, key: str, record: ContextRecord, fields: dict[str, Any] | None = None) -> IdempotencyKey:
         """Pair *key* with a hash of what the plain *record* holds, or with none where only the codec's secret would do.
 
-        The *context* that the record was made of spares parsing its document.
+        The *fields* that the record was made of spare parsing its document; they are changed.
         """
         if self.keeps_hashes:
-            fields = None if context is None else {SCHEMA_KEY: SCHEMA, **context.to_dict()}
             return idempotency_key(key, record, self._secret, fields=fields)
         return IdempotencyKey(key=key, content_hash=None)
 
