@@ -259,7 +259,8 @@ class Unpacker:
             document = self.plain(workflow_id, number, packed)
         except CorruptDocumentError as error:
             raise _corrupt(workflow_id, leaning, f"it leans on version {number}, which is damaged") from error
-        return self._keep(workflow_id, number, document)
+        # `plain` has kept it, unless it is stored as it is.
+        return document if (workflow_id, number) in self._bases else self._keep(workflow_id, number, document)
 
     def _keep(self, workflow_id: str, version: int, document: bytes) -> bytes:
         document = compact(document)

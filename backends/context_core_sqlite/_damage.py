@@ -9,11 +9,14 @@ import orjson
 
 from context_core.errors import DamagedHistoryError
 
-NEWEST_OF_HEAD: Final = "(SELECT max(version) FROM workflow_context_versions WHERE workflow_id = head.workflow_id)"
+NEWEST_OF_HEAD: Final = """
+    (SELECT version FROM workflow_context_versions WHERE workflow_id = head.workflow_id ORDER BY version DESC LIMIT 1)"""
 """Beside a row of workflow_context AS head: the number of the newest version, NULL where there is none."""
 
 HEAD_OF_VERSION: Final = "(SELECT version FROM workflow_context WHERE workflow_id = stored.workflow_id)"
-NEWEST_OF_VERSION: Final = "(SELECT max(version) FROM workflow_context_versions WHERE workflow_id = stored.workflow_id)"
+NEWEST_OF_VERSION: Final = """
+    (SELECT version FROM workflow_context_versions AS newest WHERE newest.workflow_id = stored.workflow_id
+    ORDER BY newest.version DESC LIMIT 1)"""
 """Beside a row of workflow_context_versions AS stored: where its head stands, and the newest version."""
 
 ORPHANS: Final = """

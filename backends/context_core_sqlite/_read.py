@@ -4,17 +4,18 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import orjson
 
 from context_core.columns import HEADER_COLUMNS, VERSION_COLUMNS, exact_text
 from context_core.conditions import Condition
-from context_core.errors import CorruptDocumentError
+from context_core.errors import CorruptDocumentError, DamagedHistoryError
 from context_core.history_codec import PackedVersion, Unpacker
 from context_core.pages import collected, filled, outcomes
 from context_core.query import matches
 from context_core.records import (
+    DamagedRow,
     LoadRequest,
     QueryRequest,
     Selection,
@@ -42,11 +43,12 @@ from context_core_sqlite._history import one_view
 from context_core_sqlite._rows import DOCUMENT_COLUMNS, PACKED_COLUMNS, header, read_time
 from context_core_sqlite._sql import HEAD, order_by, where
 
-_Item: TypeAlias = tuple[VersionHeader | None, StoredDocument | None]
-"""A row of a page: what was wanted of it."""
-
 _DOCUMENT: Final = ", ".join(DOCUMENT_COLUMNS)
 _PACKED: Final = ", ".join(PACKED_COLUMNS)
+_STANDING: Final = """
+    (SELECT version FROM workflow_context WHERE workflow_id = ?1),
+    (SELECT max(version) FROM workflow_context_versions WHERE workflow_id = ?1)"""
+"""Where the head of the only workflow asked for stands, and its newest version: looked up once for all rows."""
 _PACKED_AND_STANDING: Final = f"{_PACKED}, {HEAD_OF_VERSION}, {NEWEST_OF_VERSION}"
 _VERSION: Final = ", ".join(VERSION_COLUMNS)
 _HEADER_WIDTH: Final = len(VERSION_COLUMNS)
@@ -81,6 +83,10 @@ _TOMBSTONES: Final = """
 _HEADS: Final = f"workflow_context AS {HEAD}"
 _HEADS_WITH_LINEAGE: Final = f"""{_HEADS} LEFT JOIN workflow_context_versions AS stored
     ON stored.workflow_id = {HEAD}.workflow_id AND stored.version = {HEAD}.version"""
+
+
+_tuple: Final = tuple.__new__
+"""Makes a NamedTuple in two thirds of the time: a list of documents makes one for each."""
 
 
 def load(connection: sqlite3.Connection, request: LoadRequest) -> list[StoredDocument]:
@@ -121,34 +127,52 @@ def _array(ids: Sequence[str]) -> str:
 def version(connection: sqlite3.Connection, request: VersionRequest) -> Selection:
     """Read the history of a workflow, or of a story in the order of its index."""
     condition, order, parameters = _history_of(request.of)
+    if request.want is Want.COUNT:
+        return _count_versions(connection, request.of, condition, parameters)
     direction = " DESC" if request.newest_first else ""
-    columns = "count(*)" if request.want is Want.COUNT else _columns(request.want, _VERSION, _PACKED)
+    columns = _columns(request.want, _VERSION, _PACKED)
+    source = f"FROM workflow_context_versions AS stored WHERE {condition}"
+    order_and_page = f"ORDER BY {', '.join(column + direction for column in order)} LIMIT ? OFFSET ?"
+    if isinstance(request.of, str):
+        sql = f"SELECT {columns}, {_STANDING} {source} {order_and_page}"
+        fetch = partial(_page_of_one, connection, sql, request.of)
+    else:
+        sql = f"SELECT {columns}, {HEAD_OF_VERSION}, {NEWEST_OF_VERSION} {source} {order_and_page}"
+        fetch = partial(_page, connection, sql, parameters)
+    if request.want is Want.HEADERS:
+        return _selection(connection, request, fetch, _standing_header)
     with one_view(connection) as unpacker:
-        if isinstance(request.of, str):
-            check_histories(connection, (request.of,))
-        elif request.want is not Want.COUNT:
-            columns = f"{columns}, {HEAD_OF_VERSION}, {NEWEST_OF_VERSION}"
-        sql = f"SELECT {columns} FROM workflow_context_versions AS stored WHERE {condition}"
-        if request.want is Want.COUNT:
-            return Selection(count=rows(connection, sql, parameters)[0][0])
-        sql += f" ORDER BY {', '.join(column + direction for column in order)} LIMIT ? OFFSET ?"
-        read = _reader(request.want, partial(unpacked, unpacker))
-        if not isinstance(request.of, str):
-            read = partial(_with_head, read)
-        return _selection(request, partial(_page, connection, sql, parameters), read)
+        document = partial(_standing_version, unpacker)
+        return _selection(connection, request, fetch, _reader(request.want, document, _standing_header))
 
 
-def _with_head(read: Callable[[Sequence[Any]], _Item], row: Sequence[Any]) -> _Item:
-    """Read a version of a story, unless its workflow is one that no verb reads."""
-    check_standing(row[0], *row[-2:])
-    return read(row[:-2])
+def _count_versions(
+    connection: sqlite3.Connection, of: str | Story, condition: str, parameters: Sequence[Any]
+) -> Selection:
+    with one_view(connection):
+        if isinstance(of, str):
+            check_histories(connection, (of,))
+        sql = f"SELECT count(*) FROM workflow_context_versions AS stored WHERE {condition}"
+        return Selection(count=rows(connection, sql, parameters)[0][0])
+
+
+def _page_of_one(
+    connection: sqlite3.Connection, sql: str, workflow_id: str, limit: int | None, offset: int
+) -> list[tuple[Any, ...]]:
+    """A page of the history of one workflow, each row with `_STANDING`; raise where it is one that no verb reads."""
+    found = _page(connection, sql, (workflow_id,), limit, offset)
+    if found:
+        check_standing(workflow_id, *found[0][-2:])
+    else:
+        check_histories(connection, (workflow_id,))
+    return found
 
 
 def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:
     if isinstance(of, Story):
         order = ("version", "created_at", "workflow_id")
         return "epic_num = ? AND story_num IS ?", order, (of.epic_num, of.story_num)
-    return "workflow_id = ?", ("version",), (of,)
+    return "workflow_id = ?1", ("version",), (of,)
 
 
 def query(connection: sqlite3.Connection, request: QueryRequest) -> Selection:
@@ -159,9 +183,8 @@ def query(connection: sqlite3.Connection, request: QueryRequest) -> Selection:
     if not residual and request.want is Want.COUNT:
         return Selection(count=rows(connection, sql, parameters)[0][0])
     if not residual:
-        with one_view(connection):
-            read = partial(_of_head, _reader(request.want, _as_it_is))
-            return _selection(request, partial(_page, connection, sql, parameters[:-2]), read)  # the page's own
+        read = _reader(request.want, head_document, _head_header)
+        return _selection(connection, request, partial(_page, connection, sql, parameters[:-2]), read)  # the page's own
     candidate = partial(_candidate, residual)
     with lenient(connection), closing(connection.execute(sql, parameters)) as cursor:
         if request.want is Want.COUNT:
@@ -174,12 +197,6 @@ def query(connection: sqlite3.Connection, request: QueryRequest) -> Selection:
         count=len(found.items),
         damaged=found.damaged,
     )
-
-
-def _of_head(read: Callable[[Sequence[Any]], _Item], row: Sequence[Any]) -> _Item:
-    """Read a head, unless its workflow is one that no verb reads."""
-    check_standing(row[0], row[1], row[-1])
-    return read(row[:-1])
 
 
 def _candidate(residual: Sequence[Condition], row: Sequence[Any]) -> tuple[VersionHeader, StoredDocument] | None:
@@ -248,53 +265,77 @@ def _columns(want: Want, of_header: str, of_document: str) -> str:
     return of_header if want is Want.HEADERS else f"{of_header}, {of_document}"
 
 
-def unpacked(unpacker: Unpacker, row: Sequence[Any]) -> StoredDocument:
-    """Build a document from a row of PACKED_COLUMNS."""
-    workflow_id, version, stored, save_id, base = row
+def head_document(row: Sequence[Any]) -> StoredDocument:
+    """Build a document from a row of DOCUMENT_COLUMNS and the number of the newest version."""
+    if row[4] != row[1]:
+        check_standing(row[0], row[1], row[4])
+    if type(row[0]) is not str:
+        raise CorruptDocumentError(workflow_id=shown_text(row[0]), version=row[1], problem="its id is no text")
+    return _tuple(StoredDocument, row[:4])
+
+
+def _head_header(row: Sequence[Any]) -> VersionHeader:
+    """Build a header from a row of VERSION_COLUMNS, what else there is, and the number of the newest version."""
+    if row[-1] != row[1]:
+        check_standing(row[0], row[1], row[-1])
+    return header(row[:_HEADER_WIDTH])
+
+
+def _standing_version(unpacker: Unpacker, row: Sequence[Any]) -> StoredDocument:
+    """Build a document from a row of PACKED_COLUMNS, where the head stands, and the newest version."""
+    workflow_id, version, stored, save_id, base, head, newest = row
+    if head != newest:
+        check_standing(workflow_id, head, newest)
     return StoredDocument(
         workflow_id, version, unpacker.plain(workflow_id, version, PackedVersion(base, stored)), save_id
     )
 
 
-def head_document(row: Sequence[Any]) -> StoredDocument:
-    """Build a document from a row of DOCUMENT_COLUMNS and the number of the newest version."""
-    workflow_id, version, document, save_id, newest = row
-    if newest != version:
-        check_standing(workflow_id, version, newest)
-    return StoredDocument(workflow_id, version, document, save_id)
+def _standing_header(row: Sequence[Any]) -> VersionHeader:
+    """Build a header from a row of VERSION_COLUMNS, what else there is, where the head stands, and the newest version."""
+    if row[-1] != row[-2]:
+        check_standing(row[0], *row[-2:])
+    return header(row[:_HEADER_WIDTH])
 
 
-def _standing_version(unpacker: Unpacker, row: Sequence[Any]) -> StoredDocument:
-    """Build a document from a row of PACKED_COLUMNS, where the head stands, and the newest version."""
-    check_standing(row[0], *row[-2:])
-    return unpacked(unpacker, row[:-2])
-
-
-def _as_it_is(row: Sequence[Any]) -> StoredDocument:
-    workflow_id, version, document, save_id = row
-    return StoredDocument(exact_text(workflow_id), version, document, save_id)
-
-
-def _reader(want: Want, document: Callable[[Sequence[Any]], StoredDocument]) -> Callable[[Sequence[Any]], _Item]:
-    """What reads a row of a page: a header, a document, or both; None for what is not wanted."""
+def _reader(
+    want: Want,
+    document: Callable[[Sequence[Any]], StoredDocument],
+    header_of: Callable[[Sequence[Any]], VersionHeader],
+) -> Callable[[Sequence[Any]], Any]:
+    """What reads a row of a page: a header, a document, or a pair of both."""
     if want is Want.HEADERS:
-        return lambda row: (header(row[:_HEADER_WIDTH]), None)
+        return header_of
     if want is Want.DOCUMENTS:
-        return lambda row: (None, document(row))
-    return lambda row: (header(row[:_HEADER_WIDTH]), document(row[_HEADER_WIDTH:]))
+        return document
+    return lambda row: (header_of(row), document(row[_HEADER_WIDTH:]))
 
 
 def _selection(
+    connection: sqlite3.Connection,
     request: VersionRequest | QueryRequest,
     fetch: Callable[[int | None, int], Sequence[tuple[Any, ...]]],
-    read: Callable[[Sequence[Any]], _Item],
+    read: Callable[[Sequence[Any]], Any],
 ) -> Selection:
-    found = filled(fetch, read, request.limit, request.offset)
+    """A page: one statement where no row is damaged; else it is read again, by as many as it takes, in one view."""
+    try:
+        return _selected(request.want, list(map(read, fetch(request.limit, request.offset))))
+    except (CorruptDocumentError, DamagedHistoryError):
+        with one_view(connection):
+            found = filled(fetch, read, request.limit, request.offset)
+            return _selected(request.want, found.items, found.damaged)
+
+
+def _selected(want: Want, items: Sequence[Any], damaged: Sequence[DamagedRow] = ()) -> Selection:
+    if want is Want.HEADERS:
+        return Selection(headers=items, count=len(items), damaged=damaged)
+    if want is Want.DOCUMENTS:
+        return Selection(documents=items, count=len(items), damaged=damaged)
     return Selection(
-        headers=tuple(item[0] for item in found.items if item[0] is not None),
-        documents=tuple(item[1] for item in found.items if item[1] is not None),
-        count=len(found.items),
-        damaged=found.damaged,
+        headers=[found for found, _ in items],
+        documents=[document for _, document in items],
+        count=len(items),
+        damaged=damaged,
     )
 
 

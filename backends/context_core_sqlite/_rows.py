@@ -1,7 +1,8 @@
 """Values to columns and back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from context_core import columns
@@ -29,13 +30,8 @@ def document_value(record: ContextRecord) -> str | bytes:
         return record.document
 
 
-def header(row: Sequence[Any]) -> VersionHeader:
-    """Build a header from a row of VERSION_COLUMNS.
-
-    Raises:
-        CorruptDocumentError: A column does not hold what it should.
-    """
-    return columns.header(row, read_time)
+header: Final[Callable[[Sequence[Any]], VersionHeader]] = partial(columns.header, read_time=datetime.fromisoformat)
+"""Build a header from a row of VERSION_COLUMNS; raise CorruptDocumentError where a column does not hold what it should."""
 
 
 def read_time(text: Any) -> datetime:

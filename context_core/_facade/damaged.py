@@ -1,5 +1,6 @@
 """What a list does with a row that cannot be read: raise the error, or leave the row out and report it (CR06)."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Literal, TypeAlias, TypeVar
 
@@ -84,6 +85,9 @@ def readable(
     policy: DamagePolicy,
 ) -> list[T]:
     """Read *documents* in the order of their rows; *policy* handles each row that cannot be read."""
+    if not damaged:
+        with contextlib.suppress(*UNREADABLE):  # if one cannot be read, all are read again, one after the other
+            return list(map(read, documents))
     found: list[T] = []
     for row in in_order(documents, damaged) if damaged else documents:
         if isinstance(row, DamagedRow):

@@ -1,11 +1,12 @@
 """Pages of what a query finds: a fixed number of readable items, also where some rows are damaged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import attrs
 
 from context_core._facade.damaged import UNREADABLE, DamagePolicy, in_order
+from context_core.conditions import OrderTerm
 from context_core.cursors import Page, Place, after, is_stable, read_cursor, write_cursor
 from context_core.errors import BackendContractError
 from context_core.records import DamagedRow, QueryRequest, Selection, Want
@@ -52,12 +53,12 @@ def gathered(
     found: list[T] = []
     asked = min(limit + 1, 2**63 - 1)  # one more tells whether there is a next page
     while True:
-        start = place
+        start, last = place, None
         page = query(attrs.evolve(request, want=want, limit=asked, offset=start.offset, after=start.after))
         total = len(page.headers or page.documents)
-        for number, row in enumerate(in_order(range(total), page.damaged), 1):
+        for number, row in enumerate(in_order(range(total), page.damaged) if page.damaged else range(total), 1):
             if len(found) == limit:
-                return found, place
+                return found, _place_behind(page, last, start, order)
             if isinstance(row, DamagedRow):
                 policy.handle(row.error)
                 continue
@@ -65,9 +66,21 @@ def gathered(
                 found.append(read(page, row))
             except UNREADABLE as error:
                 policy.handle(error)
-            place = after(page.headers[row], order) if stable else Place(offset=start.offset + number)
+            last = row, number
         if total < asked:
             return found, None
+        place = _place_behind(page, last, start, order)
         if place == start:
             raise BackendContractError("query gave the same rows twice: it ignores after or offset")
         asked = min(max(limit - len(found), FEWEST_ROWS) + 1, 2**63 - 1)
+
+
+def _place_behind(page: Selection, last: tuple[int, int] | None, start: Place, order: Sequence[OrderTerm]) -> Place:
+    """Return the place behind a row of a page: its index and its number among all rows; *start* if there is none.
+
+    Only one place of a page is needed: to compute it costs as much as a tenth of a row.
+    """
+    if last is None:
+        return start
+    row, number = last
+    return after(page.headers[row], order) if is_stable(order) else Place(offset=start.offset + number)

@@ -2,11 +2,12 @@
 
 from datetime import UTC, datetime
 
+import attrs
 import pytest
 
 from context_core import CorruptDocumentError
 from context_core.columns import VERSION_COLUMNS, header, tags_to_text
-from context_core.records import Origin
+from context_core.records import Origin, VersionHeader
 
 TIME = "2025-01-01T00:00:00.000000+00:00"
 ROW = {
@@ -66,3 +67,20 @@ def test_a_time_that_is_none_is_damaged(column, value):
     """Whatever the reader of times says of it."""
     with pytest.raises(CorruptDocumentError):
         read(**{column: value})
+
+
+@pytest.mark.parametrize("origin", [{}, {"idempotency_key": "k", "origin_workflow_id": "o", "origin_version": 2}])
+def test_a_header_of_a_row_is_one_that_its_constructor_makes(origin):
+    """It is built without the constructor, and lacks nothing."""
+    found = read(**origin)
+    built = VersionHeader(**{field.name: getattr(found, field.name) for field in attrs.fields(VersionHeader)})
+    assert found == built
+    assert vars(found) == vars(built)
+    assert type(found.status) is type(built.status)
+
+
+@pytest.mark.parametrize("column", ["created_at", "updated_at", "saved_at"])
+def test_a_time_without_a_zone_is_refused(column):
+    """A driver stores times in UTC, and marks them so."""
+    with pytest.raises(CorruptDocumentError):
+        read(**{column: "2025-01-01T00:00:00"})
