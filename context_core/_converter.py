@@ -65,6 +65,9 @@ IN_DOCUMENT: Final = "in_document"
 UNKNOWN_FIELDS: Final = "unknown_fields"
 """The field of a class that keeps what a newer writer added to its objects (RT14)."""
 
+AS_TREE: Final = "_as_tree"
+"""The method of a class that gives the tree of its known fields, if it has one of its own: not that of a base class."""
+
 T = TypeVar("T")
 
 
@@ -163,21 +166,23 @@ def _exact(value: Any) -> Any:
 
 def time_to_text(moment: datetime) -> str:
     """Render an aware time in UTC, always at the same width, so that text order is time order."""
-    return _utc_to_text(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
+    return utc_to_text(moment if moment.tzinfo is UTC else moment.astimezone(UTC))
 
 
 @functools.lru_cache(maxsize=4096)
-def _utc_to_text(moment: datetime) -> str:
-    """Cached, since each save renders again the times at which phases ended, and that costs more than parsing them.
+def utc_to_text(moment: datetime) -> str:
+    """Render a time whose zone is UTC itself, as `time_to_text` does.
+
+    Cached, since each save renders again the times at which phases ended, and that costs more than parsing them.
 
     For UTC alone: one instant at two offsets, and the two times of an hour that a zone repeats, are equal to a cache.
     """
     return moment.isoformat("T", "microseconds")
 
 
-def _time_of_field(moment: datetime) -> str:
+def time_of_field(moment: datetime) -> str:
     """Render a time of a context. That of an engine's own field keeps its offset, or its lack of one."""
-    return _utc_to_text(moment) if moment.tzinfo is UTC else moment.isoformat("T", "microseconds")
+    return utc_to_text(moment) if moment.tzinfo is UTC else moment.isoformat("T", "microseconds")
 
 
 def _explain(value: Any, path: str, depth: int) -> None:
@@ -333,7 +338,7 @@ def _make_converter() -> OrjsonConverter:
     converter.register_unstructure_hook_func(_is_free_form, _as_is)
     converter.register_structure_hook_func(_is_free_form, lambda value, _: value)
     converter.register_unstructure_hook_func(_is_enum, lambda member: member.value)
-    converter.register_unstructure_hook(datetime, _time_of_field)
+    converter.register_unstructure_hook(datetime, time_of_field)
     converter.register_unstructure_hook(StrEnum, str.__str__)  # cattrs takes it for the str that it is
     converter.register_structure_hook(datetime, _read_time)
     converter.register_unstructure_hook(UUID, str)
@@ -364,7 +369,7 @@ def _omitting(cls: type[Any]) -> dict[str, Any]:
 
 
 def _unstructure_keeping(cls: type[Any], converter: BaseConverter) -> Callable[[Any], dict[str, Any]]:
-    unstructure = make_dict_unstructure_fn(cls, converter, **_omitting(cls))
+    unstructure = cls.__dict__.get(AS_TREE) or make_dict_unstructure_fn(cls, converter, **_omitting(cls))
     known = document_fields(cls)
 
     def with_unknown(value: Any) -> dict[str, Any]:

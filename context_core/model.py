@@ -7,7 +7,7 @@ from typing import Any, Final, Self, cast
 
 import attrs
 
-from context_core._converter import IN_DOCUMENT, decode, document_fields, encode, typed_tree
+from context_core._converter import IN_DOCUMENT, decode, document_fields, encode, time_of_field, typed_tree, utc_to_text
 from context_core.errors import InvalidContextError, shown
 from context_core.upcasting import SCHEMA, SCHEMA_KEY, UnknownSchemaError, Upcaster, chained, upcast
 
@@ -154,6 +154,12 @@ class PhaseTransition:
     duration: float | None = attrs.field(default=None, validator=_check_duration)
     """Seconds, or None where unknown."""
     unknown_fields: dict[str, Any] = _unknown_fields()
+
+    def _as_tree(self) -> dict[str, Any]:
+        """Return what cattrs would give, in half the time: each save does it for each phase that was ever left."""
+        timestamp = self.timestamp
+        text = utc_to_text(timestamp) if timestamp.tzinfo is UTC else time_of_field(timestamp)
+        return {"phase": self.phase, "timestamp": text, "duration": self.duration}
 
 
 _TRANSITION_FIELD_COUNT: Final = len(document_fields(PhaseTransition))
