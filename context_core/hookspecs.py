@@ -1,7 +1,7 @@
-"""`ContextBackend`: what a driver implements, and what it promises by doing so.
+"""`ContextBackend`: the interface that a driver implements, and the promises that the driver makes.
 
-The class is abstract and a pluggy hook specification in one. A driver subclasses it; a wrapper implements some of its
-verbs with ``@hookimpl(wrapper=True)``. Promise ids in the docstrings are those of the conformance suite.
+The class is an abstract base class and a pluggy hook specification. A driver subclasses it. A wrapper implements some
+of its verbs with ``@hookimpl(wrapper=True)``. The promise ids in the docstrings are those of the conformance suite.
 """
 
 import abc
@@ -39,42 +39,43 @@ PROJECT: Final = "context_core"
 
 hookspec: Final = pluggy.HookspecMarker(PROJECT)
 hookimpl: Final = pluggy.HookimplMarker(PROJECT)
-"""Marks a wrapper's methods: ``@hookimpl(wrapper=True)``. A driver's verbs need no mark."""
+"""Marks the methods of a wrapper: ``@hookimpl(wrapper=True)``. The verbs of a driver need no mark."""
 
 VERBS: Final = ("save", "load", "version", "query", "batch")
 
 
 class ContextBackend(abc.ABC):
-    """Keeps versioned workflow contexts: five verbs over records and bytes.
+    """Stores versioned workflow contexts: five verbs over records and bytes.
 
-    A driver is synchronous and safe for use by many threads at once (CO01). It keeps these laws for every verb:
+    A driver is synchronous, and many threads may call it at once (CO01). These laws hold for every verb:
 
-    - Each write is one atomic, durable transaction: once it returns, the version survives a crash; if it raises,
-      nothing changed, OutcomeUnknownError excepted (CR01, CR02).
-    - Versions of a workflow start at 1 and grow by exactly 1 for each save; numbers go on after a delete and are never
-      used again (VE01, VE05). A stored version never changes (VE02).
-    - `saved_at` is the clock's time or, if that went back, the `saved_at` of the head or the `deleted_at` of the
-      tombstone; it is read inside the transaction. A tombstone's `deleted_at` likewise (VE08, TI02).
-    - A row that cannot be read hides no other (CR06): `version` and `query` pass it over and tell of it in
-      `Selection.damaged`; `load` raises CorruptDocumentError.
-    - A workflow whose head and history do not belong together is a DamagedHistoryError in every verb that names it,
-      but a delete removes what there is of it, and leaves a tombstone (CR07).
-    - Every error is a ContextCoreError with the engine's own as its cause; messages never hold a document or a
+    - Each write is one atomic, durable transaction. Once the verb returns, the version survives a crash. If the verb
+      raises, nothing changed; OutcomeUnknownError is the only exception (CR01, CR02).
+    - The versions of a workflow start at 1, and each save adds exactly 1. The numbers continue after a delete. No
+      number is used twice (VE01, VE05). A stored version never changes (VE02).
+    - The driver reads the clock inside the transaction. `saved_at` is the clock's time. If the clock went back,
+      `saved_at` is the `saved_at` of the head or the `deleted_at` of the tombstone. The same rule gives the
+      `deleted_at` of a tombstone (VE08, TI02).
+    - A row that cannot be read hides no other row (CR06). `version` and `query` leave the row out and report it in
+      `Selection.damaged`. `load` raises CorruptDocumentError.
+    - If the head and the history of a workflow do not belong together, every verb that names the workflow raises
+      DamagedHistoryError. A delete is the exception: it removes all rows of the workflow and leaves a tombstone (CR07).
+    - Every error is a ContextCoreError, and its cause is the error of the engine. No message holds a document or a
       password (ER01, ER03).
     - After `close` every verb raises BackendClosedError (ER05).
 
-    No verb returns None. Requests arrive validated.
+    No verb returns None. Requests arrive validated: `context_core.records` states their types and ranges.
     """
 
     scheme: ClassVar[str] = ""
-    """The URL scheme of the driver, the name of its entry point."""
+    """The URL scheme of the driver, which is also the name of its entry point."""
 
     @classmethod
     def from_url(cls, url: BackendURL, *, clock: Clock = utc_now) -> Self:
-        """Open the store at *url*; its `saved_at` times are read from *clock* (TI01).
+        """Open the store at *url*. The driver reads its `saved_at` times from *clock* (TI01).
 
         Raises:
-            ConfigurationError: The URL has a part or an option that this driver does not know; the error names it.
+            ConfigurationError: The URL has a part or an option that this driver does not know. The error names it.
             BackendUnavailableError: The store cannot be reached now.
         """
         del url, clock
@@ -87,30 +88,32 @@ class ContextBackend(abc.ABC):
     def save(self, request: SaveRequest) -> SavedVersion:
         """Store `request.record` as the next version of its workflow (VE01, CA01).
 
-        Looks, in this order and inside the transaction, at the size of the document, at the idempotency key (ID01, ID02), at `must_exist`, and at
-        `expected_version`, where 0 means that the workflow must not exist (CA02); a deleted workflow does not exist.
+        The driver makes these checks inside the transaction, in this order: the size of the document, the idempotency
+        key (ID01, ID02), `must_exist`, `expected_version`. An `expected_version` of 0 means that the workflow must not
+        exist (CA02). A deleted workflow does not exist.
 
-        A key that is known in its workflow makes a replay where `IdempotencyKey.stands_for` says that it stands for the
-        version which has it, and a conflict otherwise. The hash is kept beside the key, None too.
+        If a version of the workflow has the same key, the driver asks `IdempotencyKey.stands_for`: the save is a replay
+        of that version, or a conflict. The driver stores the hash of the key beside it, also if the hash is None.
 
         Raises:
-            IdempotencyConflictError: The key stands for other content.
-            ContextNotFoundError: `must_exist`, and it does not.
+            IdempotencyConflictError: The key was used for other content.
+            ContextNotFoundError: The request has `must_exist`, and the workflow does not exist.
             VersionConflictError: The head is not `expected_version`.
             LimitExceededError: The document is larger than the declared limit (RT15).
-            UnsupportedOperationError: An idempotency key on a driver that does not declare IDEMPOTENCY.
-            BackendUnavailableError: The store cannot be reached; safe to try again.
+            UnsupportedOperationError: The request has an idempotency key, and the driver does not declare IDEMPOTENCY.
+            BackendUnavailableError: The store cannot be reached; nothing was written, and a retry is safe.
             OutcomeUnknownError: The reply was lost; retry with the same idempotency key.
         """
 
     @hookspec(firstresult=True)
     @abc.abstractmethod
     def load(self, request: LoadRequest) -> list[StoredDocument]:
-        """Return the asked documents of those workflows that have them, in the order of `workflow_ids`.
+        """Return one document of each workflow that has it, in the order of `workflow_ids`.
 
-        An id asked twice is given twice; what is missing is left out (BA08). With `version` it is exactly that version
-        (VE03), with `as_of` the highest version saved at or before that time (VE08), else the head. All are read in
-        one consistent view, however many they are (BA05).
+        If an id occurs twice in the request, its document occurs twice in the result. Missing documents are left out
+        (BA08). With `version` the document is exactly that version (VE03). With `as_of` it is the highest version saved
+        at or before that time (VE08). Otherwise it is the head. The driver reads all documents in one consistent view,
+        however many they are (BA05).
 
         Raises:
             StorageError: A stored row is damaged.
@@ -119,9 +122,9 @@ class ContextBackend(abc.ABC):
     @hookspec(firstresult=True)
     @abc.abstractmethod
     def version(self, request: VersionRequest) -> Selection:
-        """Return the history of a workflow or of a story: headers, documents, both, or the count (VE07, VE12).
+        """Return the version history of a workflow or of a story: headers, documents, both, or the count (VE07, VE12).
 
-        What does not exist has an empty history. HEADERS and COUNT read no document (QU12).
+        A workflow or a story that does not exist has an empty history. HEADERS and COUNT read no document (QU12).
         """
 
     @hookspec(firstresult=True)
@@ -129,75 +132,81 @@ class ContextBackend(abc.ABC):
     def query(self, request: QueryRequest) -> Selection:
         """Return the heads that meet all conditions, in a total order (QU01, QU10).
 
-        `context_core.query.evaluate` says what conditions and orders mean; a driver may call it.
+        `context_core.query.evaluate` defines what conditions and orders mean. A driver may call it.
 
         Raises:
-            UnsupportedOperationError: A condition on a free-form field, and the driver does not declare JSON_PATHS.
+            UnsupportedOperationError: A condition names a free-form field, and the driver does not declare JSON_PATHS.
         """
 
     @hookspec(firstresult=True)
     @abc.abstractmethod
     def batch(self, request: BatchRequest) -> list[Outcome]:
-        """Apply all operations in order, in one transaction, or none of them (BA01); outcomes follow their order (BA02).
+        """Apply all operations in order, in one transaction, or none of them (BA01).
 
-        Later operations see the earlier ones. A restore writes its version at its very number and time, as the
-        successor of the head or as the first of a workflow that does not exist, above its tombstone (MO01). An empty batch succeeds and writes nothing (BA03). A delete removes
-        every row that holds the workflow's content; a tombstone of its id, last version and time stays (DE01, VE05),
-        and deleting what does not exist gives `Deleted(existed=False)` (DE03), or a conflict where a version was
-        expected (CA07).
+        The outcomes have the order of the operations (BA02). Later operations see the earlier ones. An empty batch
+        succeeds and writes nothing (BA03).
+
+        A restore writes its version with exactly its number and time (MO01). The version is the successor of the head,
+        or the first version of a workflow that does not exist, with a number above the last version of its tombstone.
+
+        A delete removes every row that holds content of the workflow. It leaves a tombstone with the id, the last
+        version and the time (DE01, VE05). A delete of a workflow that does not exist gives `Deleted(existed=False)`
+        (DE03), or a conflict if the request expected a version (CA07).
 
         Raises:
-            RestoreConflictError: A restore does not continue the history, or a tombstone's workflow exists.
-            PersistenceError: As `save`, for whichever operation fails first.
+            RestoreConflictError: A restore does not continue the history, or the workflow of a tombstone exists.
+            PersistenceError: As `save`, for the first operation that fails.
         """
 
     def describe(self) -> BackendDescription:
-        """Return name, place, capabilities and limits (ER08). Works on a closed store too."""
+        """Return name, location, capabilities and limits (ER08), also after `close`."""
         return BackendDescription(name=self.scheme or type(self).__name__, location="", capabilities=frozenset())
 
-    def close(self) -> None:  # noqa: B027  # a driver that holds nothing has nothing to close
-        """Release every thread, handle and connection; further calls do nothing (ER05).
+    def close(self) -> None:  # noqa: B027  # a driver without resources has nothing to close
+        """Release every thread, handle and connection. Further calls of `close` do nothing (ER05).
 
-        Calls under way in other threads end as they would have, or raise BackendClosedError.
+        Calls that run in other threads meanwhile finish normally, or raise BackendClosedError.
         """
 
     def explain(self, request: QueryRequest) -> str:
-        """Return the engine's plan of a query, as text (QU13). By capability EXPLAIN."""
+        """Return the engine's plan of a query, as text (QU13). Needs the capability EXPLAIN."""
         raise self._unsupported("explain")
 
     def verify(self) -> VerifyReport:
-        """Check every stored row and name the damaged ones; one of them hides no other (CR06). By capability VERIFY.
+        """Check every stored row and report each damaged one (CR06). Needs the capability VERIFY.
 
-        Whether documents can be read is for the facade to judge: it knows their codec and schema.
+        The facade checks whether documents can be read, since it knows their codec and schema.
         """
         raise self._unsupported("verify")
 
     def repair(self, request: RepairRequest) -> RepairResult:
-        """Mend the states that no driver makes: one transaction a workflow (CR07). By capability REPAIR.
+        """Mend states that no verb produces, in one transaction per workflow (CR07). Needs the capability REPAIR.
 
-        A head is rebuilt from its history, a history that lacks the version of its head gets it. Nothing that can be
-        read is removed or changed. The dry run names exactly what the run does, if nobody writes in between; a second
-        run finds nothing to do.
+        The driver rebuilds a head from its history. If a history lacks the version of its head, the driver adds that
+        version. It removes or changes nothing that can be read. The dry run reports exactly what the run does, if
+        nobody writes in between. A second run finds nothing to do.
         """
         raise self._unsupported("repair")
 
     def prune(self, request: PruneRequest) -> PruneResult:
-        """Remove old versions, never a head, in bounded transactions (RE01, RE02). By capability PRUNE.
+        """Remove old versions, never a head, in bounded transactions (RE01, RE02). Needs the capability PRUNE.
 
-        The dry run names exactly what the run removes, if nobody writes in between. Idempotency keys go with their rows.
+        The dry run reports exactly what the run removes, if nobody writes in between. An idempotency key is removed
+        with its row.
         """
         raise self._unsupported("prune")
 
     def snapshot(self) -> "ContextBackend":
-        """Open a consistent view of this moment (MO02). By capability SNAPSHOT.
+        """Open a consistent view of the store at this moment (MO02). Needs the capability SNAPSHOT.
 
-        It answers load, version and query, from any thread; writes, an empty batch too, raise ReadOnlyError, and after
-        its close everything raises BackendClosedError. Close it before its store, and do not take it through a fork.
+        The view answers load, version and query, from any thread. Writes, including an empty batch, raise
+        ReadOnlyError. After its `close` every verb raises BackendClosedError. The caller closes the view before its
+        store, and does not use it in a forked process.
         """
         raise self._unsupported("snapshot")
 
     def backup(self, request: BackupRequest) -> None:
-        """Copy the live store to another place, as it was at one moment (MO02). By capability BACKUP.
+        """Copy the live store to a new file, as it was at one moment (MO02). Needs the capability BACKUP.
 
         Raises:
             StorageError: The target exists, or cannot be written.
@@ -205,16 +214,16 @@ class ContextBackend(abc.ABC):
         raise self._unsupported("backup")
 
     def migrate(self) -> int:
-        """Bring stored data to the newest form and return its schema version (MI01). By capability MIGRATE.
+        """Convert stored data to the newest form and return its schema version (MI01). Needs the capability MIGRATE.
 
-        Opening a store does as much of this as it needs; what may take long is left to this call.
+        When a store is opened, the driver converts as much as it needs. This call does the work that may take long.
         """
         raise self._unsupported("migrate")
 
     def rehash(self, request: RehashRequest) -> None:
-        """Replace the hashes that are kept beside idempotency keys, in one transaction. By capability MIGRATE.
+        """Replace the hashes beside idempotency keys, in one transaction. Needs the capability MIGRATE.
 
-        Nothing else of a version changes. A hash that is kept already costs no write.
+        Nothing else of a version changes. If the stored hash is equal already, the driver writes nothing.
         """
         raise self._unsupported("rehash")
 

@@ -1,4 +1,4 @@
-"""Requests and results of the capability verbs: prune, verify, backup; and what drivers need to answer them."""
+"""Requests and results of the capability verbs prune, verify, repair and backup, and helpers for drivers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
@@ -14,15 +14,15 @@ from context_core.errors import CorruptDocumentError
 class PruneRequest:
     """Remove old versions, never a head (RE01).
 
-    A workflow is looked at if it meets *statuses* and *inactive_since*; of each such workflow all versions but the
-    newest *keep_last* go. What stays is contiguous.
+    The request concerns workflows that meet *statuses* and *inactive_since*. Of each such workflow the newest
+    *keep_last* versions stay, and the older ones are removed. The versions that stay are contiguous.
 
     Attributes:
         keep_last: How many versions of a workflow stay; at least 1.
         inactive_since: Only workflows whose newest version was saved before this time (RE02).
-        statuses: Only workflows whose newest version has one of these.
-        dry_run: Only tell what would go.
-        batch_size: How many versions one transaction removes at most, so that writers get their turn.
+        statuses: Only workflows whose newest version has one of these statuses.
+        dry_run: Only report what would be removed.
+        batch_size: How many versions one transaction removes at most, so that other writers can write in between.
     """
 
     keep_last: int = 1
@@ -43,7 +43,7 @@ class PrunedRange:
 
 @attrs.frozen(kw_only=True)
 class KeptHash:
-    """What is to be kept beside the idempotency key of a version: 32 bytes, or None."""
+    """The hash to store beside the idempotency key of a version: 32 bytes, or None."""
 
     workflow_id: str
     version: int
@@ -52,7 +52,7 @@ class KeptHash:
 
 @attrs.frozen(kw_only=True)
 class RehashRequest:
-    """Keep these hashes instead of those that are kept now; what has no key, or is gone, is passed over."""
+    """Replace the stored hashes by these. Versions that have no key, or do not exist, are left out."""
 
     hashes: Sequence[KeptHash]
 
@@ -60,7 +60,7 @@ class RehashRequest:
 def in_batches(ranges: Iterable[PrunedRange], size: int) -> Iterator[list[PrunedRange]]:
     """Cut ranges into lists of at most *size* versions, oldest versions first, so that histories stay contiguous.
 
-    For drivers, which remove a list in one transaction.
+    A driver removes each list in one transaction.
     """
     batch: list[PrunedRange] = []
     room = size
@@ -80,19 +80,19 @@ def in_batches(ranges: Iterable[PrunedRange], size: int) -> Iterator[list[Pruned
 
 @attrs.frozen(kw_only=True)
 class PruneResult:
-    """What went, or would go: by workflow id, oldest first."""
+    """The versions that were removed, or would be: by workflow id, oldest first."""
 
     ranges: Sequence[PrunedRange]
 
     @property
     def count(self) -> int:
-        """How many versions that are."""
+        """How many versions the ranges hold."""
         return sum(pruned.last - pruned.first + 1 for pruned in self.ranges)
 
 
 @attrs.frozen(kw_only=True)
 class Damage:
-    """One thing that is wrong in a store. *version* is None where a whole workflow or the storage itself is meant."""
+    """One thing that is wrong in a store. *version* is None if it concerns a whole workflow or the storage itself."""
 
     workflow_id: str | None
     version: int | None
@@ -101,7 +101,7 @@ class Damage:
 
 @attrs.frozen(kw_only=True)
 class ExportResult:
-    """What an export wrote: how many versions and tombstones, and what is *missing*, since it cannot be read."""
+    """What an export did: how many versions and tombstones it wrote, and which are *missing* because of damage."""
 
     count: int
     missing: Sequence[Damage] = ()
@@ -122,23 +122,23 @@ class ImportResult:
 
 @attrs.frozen(kw_only=True)
 class VerifyReport:
-    """What a check of every stored row found."""
+    """The result of a check of every stored row."""
 
     checked_versions: int
     damages: Sequence[Damage]
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether the check found no damage."""
         return not self.damages
 
 
 @attrs.frozen(kw_only=True)
 class RepairRequest:
-    """Mend the states that no driver makes, as far as what is stored allows (CR07).
+    """Mend states that no verb produces, as far as the stored data allows (CR07).
 
     Attributes:
-        dry_run: Only tell what would be done.
+        dry_run: Only report what would be done.
     """
 
     dry_run: bool = False
@@ -146,7 +146,7 @@ class RepairRequest:
 
 @attrs.frozen(kw_only=True)
 class RepairStep:
-    """One thing that a repair does; *workflow_id* is None where it concerns the storage itself."""
+    """One thing that a repair does. *workflow_id* is None if it concerns the storage itself."""
 
     workflow_id: str | None
     version: int | None
@@ -161,16 +161,16 @@ class RepairResult:
 
 
 class Examination:
-    """Collects what a driver's `verify` finds, so that all reports say the same things in the same words."""
+    """Collects what a driver's `verify` finds, so that the reports of all drivers use the same words."""
 
     def __init__(self) -> None:
         self._damages: list[Damage] = []
-        self._adrift: set[tuple[str, int | None]] = set()
+        self._differing_heads: set[tuple[str, int | None]] = set()
         self._checked_versions = 0
         self._last_saved: tuple[str | None, datetime | None] = None, None
 
     def storage(self, problem: str) -> None:
-        """The storage itself is damaged, in the engine's own words."""
+        """Report damage of the storage itself, in the engine's own words."""
         self._damages.append(Damage(workflow_id=None, version=None, problem=problem))
 
     def version(
@@ -185,11 +185,11 @@ class Examination:
         """Check one stored version.
 
         Args:
-            workflow_id: Whose version it is.
+            workflow_id: The workflow of the version.
             version: Its number.
-            read: Reads all of its row and returns the document; whatever cannot be read raises CorruptDocumentError.
-            is_encoded: Whether the document went through the store's codec: then only the store can read it.
-            head_document: For the newest version what the head holds; None for any other.
+            read: Reads the whole row and returns the document. Raises CorruptDocumentError if the row cannot be read.
+            is_encoded: Whether the store's codec encoded the document. Then only the facade can read it.
+            head_document: For the newest version the document of the head; None for any other version.
         """
         self._checked_versions += 1
         try:
@@ -200,41 +200,41 @@ class Examination:
         if not is_encoded and not _is_json(document):
             self._damages.append(Damage(workflow_id=workflow_id, version=version, problem="the document is not JSON"))
         if head_document is not None and head_document != document:
-            self._adrift.add((workflow_id, version))
+            self._differing_heads.add((workflow_id, version))
 
-    def adrift(self, workflow_id: str, version: int | None) -> None:
-        """The head does not say what the newest version, of this number, says; None where there is no version."""
-        self._adrift.add((workflow_id, version))
+    def head_differs(self, workflow_id: str, version: int | None) -> None:
+        """Report that a head differs from its newest version, of this number; None if there is no version."""
+        self._differing_heads.add((workflow_id, version))
 
     def damage(self, workflow_id: str | None, version: int | None, problem: str) -> None:
-        """Name anything else that is wrong."""
+        """Report any other damage."""
         self._damages.append(Damage(workflow_id=workflow_id, version=version, problem=problem))
 
     def saved(self, workflow_id: str, version: int, saved_at: datetime) -> None:
-        """Check that versions, told in the order of their numbers, were saved in it (TI02)."""
+        """Check that `saved_at` never decreases; call this for each version in the order of the numbers (TI02)."""
         last_id, last = self._last_saved
         if last_id == workflow_id and last is not None and saved_at < last:
             self.damage(workflow_id, version, "it says that it was saved before the version before it")
         self._last_saved = workflow_id, saved_at
 
     def without_head(self, workflow_id: str) -> None:
-        """A workflow has versions, but no head."""
+        """Report a workflow that has versions, but no head."""
         problem = "has versions but no current state"
         self._damages.append(Damage(workflow_id=workflow_id, version=None, problem=problem))
 
     def gap(self, workflow_id: str, newest: int) -> None:
-        """Between a workflow's oldest version and its newest some are missing."""
+        """Report that versions between a workflow's oldest and newest one are missing."""
         problem = "a version in the middle of the history is missing"
         self._damages.append(Damage(workflow_id=workflow_id, version=newest, problem=problem))
 
     def report(self) -> VerifyReport:
-        """Return all that was found."""
+        """Return the report of all damage found."""
         problem = "the current state is not that of the newest version"
-        adrift = [
+        differing = [
             Damage(workflow_id=workflow_id, version=version, problem=problem)
-            for workflow_id, version in sorted(self._adrift, key=repr)
+            for workflow_id, version in sorted(self._differing_heads, key=repr)
         ]
-        return VerifyReport(checked_versions=self._checked_versions, damages=(*self._damages, *adrift))
+        return VerifyReport(checked_versions=self._checked_versions, damages=(*self._damages, *differing))
 
 
 def _is_json(document: bytes) -> bool:

@@ -1,7 +1,8 @@
-"""What crosses the wall between the core and a driver: requests, results, capabilities, limits.
+"""The values that the core and a driver exchange: requests, results, capabilities, limits.
 
-A driver sees indexed fields as plain values and the document as bytes; it never sees a `WorkflowContext`. All times are
-aware UTC datetimes. Requests arrive validated: a driver may trust their types and ranges.
+A driver sees indexed fields as plain values and the document as bytes. It never sees a `WorkflowContext`. All times are
+aware UTC datetimes. Requests arrive validated: a driver may rely on their types and ranges. All numbers are 64-bit
+integers. A `limit` is None or 0 to 2^63 - 1, an `offset` 0 to 2^63 - 1.
 """
 
 from collections.abc import Callable, Sequence
@@ -193,12 +194,13 @@ class Deleted:
 class RestoreRequest:
     """Write exactly this version, for imports: its number and times are kept (MO01).
 
-    The version must follow the head, saved no earlier than it, or be the first of a workflow that does not exist, above
-    its tombstone. A key that another version of the workflow has is refused. All of these are RestoreConflictError,
-    whose `head_version` is the tombstone's where only that is left.
+    The version must follow the head, and its `saved_at` must not be earlier than that of the head. If the workflow does
+    not exist, the version must be its first, with a number above the last version of its tombstone. A key that another
+    version of the workflow has is refused. Each refusal is a RestoreConflictError. Its `head_version` is that of the
+    tombstone, if only a tombstone exists.
 
     Attributes:
-        workflow_created_at: What the head's `created_at` is to be if this is the first version of the workflow.
+        workflow_created_at: The `created_at` of the head, if this is the first version of the workflow.
     """
 
     record: ContextRecord
@@ -211,10 +213,10 @@ class RestoreRequest:
 
 @attrs.frozen(kw_only=True)
 class RestoreTombstoneRequest:
-    """Write what stays of a deleted workflow, for imports.
+    """Write the tombstone of a deleted workflow, for imports.
 
-    Refused with RestoreConflictError where the workflow exists, or where its tombstone has a higher last version; any
-    other tombstone is replaced.
+    The driver raises RestoreConflictError if the workflow exists, or if its tombstone has a higher last version. It
+    replaces any other tombstone.
     """
 
     workflow_id: str
@@ -239,11 +241,12 @@ class BatchRequest:
 
 
 class LoadRequest(NamedTuple):
-    """Read documents by id: the heads, or one *version* of each, or those that were heads *as_of* a time.
+    """Read documents by id: the heads, or one *version* of each, or the versions that were heads *as_of* a time.
 
-    Never both. The version may be any 64-bit number, also one that no version has.
+    A request has a *version* or an *as_of*, never both. The version may be any 64-bit number, also one that no workflow
+    has.
 
-    A named tuple, as StoredDocument: both are made at every load, where a microsecond is a tenth.
+    It is a named tuple, like StoredDocument: each load makes both, and a microsecond is a tenth of its time.
     """
 
     workflow_ids: Sequence[str]
@@ -252,7 +255,7 @@ class LoadRequest(NamedTuple):
 
 
 class StoredDocument(NamedTuple):
-    """A document with what is needed to read it. A named tuple: drivers make one from a row at little cost."""
+    """A document and what is needed to read it. A named tuple, since drivers make one from a row at little cost."""
 
     workflow_id: str
     version: int
@@ -268,12 +271,12 @@ def _status(text: str) -> str:
 class VersionHeader(IndexedFields):
     """One stored version without its document.
 
-    In headers of heads, as `query` gives them, `created_at` is the workflow's: that of its first version.
+    In the headers of heads, which `query` returns, `created_at` is that of the workflow's first version.
     """
 
     version: int
     status: str = attrs.field(converter=_status)
-    """The member of `Status`; another text only where what is stored is damaged."""
+    """A member of `Status`. It is another text only if the stored row is damaged."""
     saved_at: datetime
     idempotency_key: str | None = None
     origin: Origin | None = None
@@ -288,7 +291,7 @@ class VersionHeader(IndexedFields):
         idempotency: IdempotencyKey | None = None,
         origin: Origin | None = None,
     ) -> Self:
-        """Return the header of *record*, stored as *version* at *saved_at*."""
+        """Return the header of *record*, saved as *version* at *saved_at*."""
         return cls(
             **{name: getattr(record, name) for name in INDEXED_FIELDS},
             version=version,
@@ -305,7 +308,7 @@ class VersionHeader(IndexedFields):
 
 @attrs.frozen(kw_only=True)
 class Tombstone:
-    """What is left of a deleted workflow."""
+    """What stays of a deleted workflow: its id, its last version, and when it was deleted."""
 
     workflow_id: str
     last_version: int
@@ -322,17 +325,17 @@ class Want(StrEnum):
     """Headers and documents, item by item."""
     COUNT = "count"
     TOMBSTONES = "tombstones"
-    """What is left of deleted workflows, by id, without those that exist again; for `query` only, where conditions,
-    order and page do not apply to it. Histories without a head are told beside them, as damaged."""
+    """The tombstones of deleted workflows by id, without workflows that exist again; for `query` only. Conditions,
+    order and page do not apply. Histories without a head are reported in `damaged`."""
 
 
 @attrs.frozen(kw_only=True)
 class DamagedRow:
-    """A row that a driver passed over, since it cannot be read or should not exist (CR06).
+    """A row that a driver left out, because it cannot be read or should not exist (CR06).
 
     Attributes:
-        error: What is wrong, and where: what the facade raises, or tells as it goes on.
-        position: How many of the page's items come before the row.
+        error: What is wrong, and in which row. The facade raises it or reports it.
+        position: How many items of the page come before the row.
     """
 
     error: CorruptDocumentError | DamagedHistoryError
@@ -341,12 +344,12 @@ class DamagedRow:
 
 @attrs.frozen(kw_only=True)
 class Selection:
-    """What was found: as *headers*, *documents* or both (of equal length and order), or only as a *count*.
+    """What a `version` or `query` request found: *headers*, *documents* or both, or only a *count*.
 
-    For COUNT the count is that of all that was found, damaged rows included; with headers or documents it is the length
-    of the page. The sequences are lists or tuples.
+    With both, the two have the same length and order. The sequences are lists or tuples. For COUNT the count includes
+    all rows found, also damaged ones. With headers or documents it is the length of the page.
 
-    A row that cannot be read never makes the verb fail: it stands in *damaged*, in the order of the page, and does not
+    A row that cannot be read never makes the verb fail. It is in *damaged*, in the order of the page, and does not
     count towards the limit. An offset counts every row, damaged or not. `context_core.pages` does this for drivers.
     """
 
@@ -369,14 +372,15 @@ class Story:
 class VersionRequest:
     """Read the history of one workflow, oldest first, or of every workflow of a story.
 
-    A story's history is ordered by (version, created_at, workflow_id), each version counted by its own story.
+    A story's history is ordered by (version, created_at, workflow_id). A version belongs to the story that it names
+    itself, whatever other versions of its workflow name.
 
     Attributes:
         of: A workflow's id, or a Story.
         want: What to return.
-        limit: At most so many, or None for all.
-        offset: Leave out so many first.
-        newest_first: The reverse order.
+        limit: At most this many items, or None for all.
+        offset: Leave out this many rows first.
+        newest_first: Use the reverse order.
     """
 
     of: str | Story
@@ -392,11 +396,11 @@ class QueryRequest:
 
     Attributes:
         conditions: What must hold, joined by AND.
-        order: Empty stands for newest first: (created_at, workflow_id), both descending. Any other order is made
-            total by workflow_id, ascending.
+        order: If empty, newest first: (created_at, workflow_id), both descending. Any other order is made total by
+            workflow_id, ascending.
         want: What to return; COUNT ignores order and page.
-        limit: At most so many, or None for all.
-        offset: Leave out so many first.
+        limit: At most this many items, or None for all.
+        offset: Leave out this many rows first.
         after: Leave out everything up to the row with these values of the order's fields, whether it still exists or
             not; as many values as `context_core.query.total_order` gives terms. Only for fields that are never None.
     """

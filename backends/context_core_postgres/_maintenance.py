@@ -69,7 +69,7 @@ def verify(session: Session, _: None) -> VerifyReport:
     for name in _schema.missing(session):
         found.storage(f"{name} is missing, an index or a trigger: store.repair() restores it")
     for workflow_id, version in session.execute(_HEADS_ADRIFT).fetchall():
-        found.adrift(workflow_id, version)
+        found.head_differs(workflow_id, version)
     block = _Block()
     with closing(session.candidates(_VERSIONS, ())) as rows:
         for *columns, base, stored, save_id, head_document in rows:

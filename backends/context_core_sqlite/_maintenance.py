@@ -91,7 +91,7 @@ def verify(connection: sqlite3.Connection, _: None) -> VerifyReport:
         if any(difference.is_missing_table for difference in differences):
             return found.report()  # its rows cannot be asked for
         for workflow_id, version in connection.execute(_HEADS_ADRIFT).fetchall():
-            found.adrift(shown_text(workflow_id), version)
+            found.head_differs(shown_text(workflow_id), version)
         with closing(connection.execute(_ALL_VERSIONS)) as versions:
             for *columns, stored, save_id, base, head_document in versions:
                 workflow_id, version = shown_text(columns[0]), columns[1]
