@@ -1,7 +1,7 @@
-"""The story's five speed lines, each held to its limit. `python -m tox -e speed` runs them.
+"""Checks the five speed limits of the story. `python -m tox -e speed` runs them.
 
-This is a benchmark and no test: it fails on a machine that is a hundred times slower than a usual one, and it must run
-without parallel workers, under which pytest-benchmark switches itself off.
+This is a benchmark, not a test: it fails on a machine that is a hundred times slower than a usual one. It must run
+without parallel workers, because pytest-benchmark disables itself under them.
 """
 
 from collections.abc import Callable, Iterator
@@ -29,13 +29,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def measure(benchmark: BenchmarkFixture) -> Measure:
-    """Repeat an action, return its last result, and fail where its median is over the limit in milliseconds."""
+    """Repeat an action, return its last result, and fail if its median exceeds the limit in milliseconds."""
 
     def measure(limit_ms: float, action: Callable[[], Any]) -> Any:
         result = benchmark(action)
         if benchmark.stats is None:
             pytest.fail(
-                "pytest-benchmark is switched off: run these lines without parallel workers and without --benchmark-disable"
+                "pytest-benchmark is disabled: run this file without parallel workers and without --benchmark-disable"
             )
         median_ms = benchmark.stats.stats.median * 1_000
         benchmark.extra_info |= {"limit_ms": limit_ms, "median_ms": median_ms}

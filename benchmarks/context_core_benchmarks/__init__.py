@@ -1,1 +1,1 @@
-"""What context-core costs, beside the best that can be written by hand and beside its peers."""
+"""Benchmarks of context-core: compared with hand-written code, and with other libraries."""

@@ -1,4 +1,4 @@
-"""Holds a run to the goals."""
+"""Checks the results of a run against the goals."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,17 +7,18 @@ from context_core_benchmarks.goals import GOALS
 from context_core_benchmarks.results import Results
 
 TOLERANCE: Final = 0.1
-"""How far beyond its goal a ratio may lie and still count as noise.
+"""The share by which a ratio may miss its goal, because differences of this size are noise.
 
-Measured: two idle runs of the same code gave ratios up to 5 percent apart, an idle one and one among busy neighbours up
-to 7, restless lines left out. Processes alone strayed by 17 percent in ten turns, so they now take twenty.
+Measured: two runs of the same code on an idle machine gave ratios up to 5 percent apart, and an idle and a busy machine
+up to 7 percent, without the unsteady lines. Only the lines of processes differed more, by 17 percent in ten turns, so
+they now take twenty turns.
 """
 
 
 def misses(results: Results, tolerance: float = TOLERANCE) -> Iterator[str]:
-    """Name each line that is worse than its goal by more than noise, each that could not be judged, and each failure.
+    """Name each line that misses its goal by more than noise, each line that cannot be judged, and each failure.
 
-    Never a wall-clock time: only ratios, sizes, and whether calls failed.
+    Absolute times are never judged: only ratios, sizes, and whether calls failed.
     """
     lines = results.named()
     for name, goal in GOALS.items():

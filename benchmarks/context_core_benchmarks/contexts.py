@@ -1,6 +1,6 @@
-"""What is stored while measuring: contexts of a given size, and histories that change as real ones do.
+"""The measured data: contexts of a given size, and histories that change like real ones.
 
-Everything is drawn from a seed, so that two runs store the same bytes.
+Everything is generated from a seed, so two runs store the same bytes.
 """
 
 import functools
@@ -22,7 +22,7 @@ HISTORIES_VARIABLE: Final = "CONTEXT_CORE_TEST_HISTORIES"
 PHASES: Final = ("analysis", "planning", "implementation", "review", "release")
 
 FEATURES: Final = 100
-"""How many features the workflows of one store belong to."""
+"""The number of features of the workflows of one store."""
 
 _SYLLABLES: Final = [
     "al",
@@ -72,9 +72,9 @@ _CHANGED_SHARE: Final = 0.01
 
 
 def a_context(workflow_id: str, size_bytes: int, number: int = 0) -> WorkflowContext:
-    """A context whose document has about *size_bytes*: two thirds decisions, the rest the paths of artifacts.
+    """Return a context with a document of about *size_bytes*: two thirds decisions, one third paths of artifacts.
 
-    *number* decides the fields that queries look at, so that a few hundred of them spread as they do in a real store.
+    *number* determines the fields that queries use. A few hundred contexts have about the distribution of a real store.
     """
     source = random.Random(f"{workflow_id} {number}")
     created_at = START + timedelta(seconds=number)
@@ -108,10 +108,10 @@ def a_context(workflow_id: str, size_bytes: int, number: int = 0) -> WorkflowCon
 
 
 def alike(number: int, size_bytes: int, turn: int = 0) -> WorkflowContext:
-    """One of few documents, under an id of its own: a million new ones would take longer to invent than to store.
+    """Return one of a few documents under a new id; generating a million documents would take longer than storing them.
 
-    Ids are random, as engines make them: those of neighbours in time lie far apart in an index. *turn* tells the
-    versions of one workflow apart.
+    Ids are random, as in engines: workflows that are created one after the other are far apart in an index. *turn*
+    makes the versions of one workflow different.
     """
     documents = _documents(size_bytes)
     context = documents[number % len(documents)]
@@ -133,8 +133,8 @@ def _documents(size_bytes: int) -> list[WorkflowContext]:
 def changing(workflow_id: str, size_bytes: int, versions: int, number: int = 0) -> Iterator[WorkflowContext]:
     """Yield successive versions: each changes about one percent of the document's bytes, at random places.
 
-    What changes is the prose of decisions, a few words here and there, in new words that no earlier version held.
-    Beside that two saves of five leave a phase, as real histories do, and every save moves `updated_at`.
+    The change is in the texts of decisions: a few words at random places are replaced with new words that no earlier
+    version contains. Also, two saves of five leave a phase, as in real histories, and every save changes `updated_at`.
     """
     source = random.Random(f"{workflow_id} history")
     context = a_context(workflow_id, size_bytes, number)
@@ -157,9 +157,9 @@ def changing(workflow_id: str, size_bytes: int, versions: int, number: int = 0) 
 
 
 def real_histories() -> tuple[str, list[WorkflowContext]]:
-    """Every version of the real histories in time order, and where they come from; like ones where there are none.
+    """Return the versions of the real histories in time order, and their source; if there are none, similar ones.
 
-    The file that the environment variable names holds a JSON document of the model's fields a line.
+    The file that the environment variable names holds one JSON document with the model's fields per line.
     """
     named = os.environ.get(HISTORIES_VARIABLE)
     if named:
@@ -169,10 +169,10 @@ def real_histories() -> tuple[str, list[WorkflowContext]]:
 
 
 def lifelike(workflows: int = 300) -> Iterator[WorkflowContext]:
-    """Yield versions of many workflows in time order, shaped as real ones: short histories that only grow.
+    """Yield versions of many workflows in time order, similar to real ones: short histories that only grow.
 
-    Sizes, numbers of versions, and what each version adds follow a sample of 337 real histories: one to twelve
-    versions, two at the median, of half to thirty kilobytes; each adds a decision and a few artifacts.
+    The sizes, the numbers of versions and the additions of each version follow a sample of 337 real histories. They
+    have one to twelve versions, two at the median, of 0.5 to 30 KB. Each version adds a decision and a few artifacts.
     """
     source = random.Random("lifelike")
     living: list[WorkflowContext] = []
@@ -197,7 +197,7 @@ def lifelike(workflows: int = 300) -> Iterator[WorkflowContext]:
 
 
 def _path(source: random.Random, context: WorkflowContext) -> str:
-    """Invent an artifact: files of one feature lie near each other."""
+    """Generate the path of an artifact; the files of one feature are in similar folders."""
     epic, story = context.epic_num, source.randrange(1, 30)
     return source.choice(
         (
@@ -209,5 +209,5 @@ def _path(source: random.Random, context: WorkflowContext) -> str:
 
 
 def _words(source: random.Random, count: int) -> str:
-    """Invent words: prose that compresses about as prose does."""
+    """Generate words that compress about as well as prose."""
     return " ".join("".join(source.choices(_SYLLABLES, k=source.randint(1, 4))) for _ in range(count))

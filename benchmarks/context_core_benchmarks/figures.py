@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md, made from the results that are kept in benchmarks/results.
+"""Draws the figures of docs/performance.md from the results in benchmarks/results.
 
 The same results give the same bytes: no date is written, and ids come from a fixed salt.
 """
@@ -20,14 +20,14 @@ from context_core_benchmarks.results import Results, read
 
 FIGURES: Final = ROOT / "docs" / "figures"
 
-# Read on light and on dark pages alike: figures bring a ground of their own, and tell by shade as well as by colour.
+# Readable on light and dark pages: figures have their own background, and differ in brightness as well as in colour.
 OURS: Final = "#0b6e8a"
 OTHER: Final = "#b9c2c9"
 MISSED: Final = "#b8501f"
 INK: Final = "#22292f"
 _STYLE: Final[Any] = {
     "svg.hashsalt": "context-core",
-    "svg.fonttype": "none",  # text stays text, to be searched and read aloud
+    "svg.fonttype": "none",  # text stays text, for search and screen readers
     "font.size": 9,
     "text.color": INK,
     "axes.edgecolor": "#8a949c",
@@ -57,7 +57,7 @@ def draw(folder: Path = RESULTS, target: Path = FIGURES) -> list[Path]:
 
 
 def ratios(run: Results) -> Figure:
-    """Each timed verb's ratio to the floor, with its goal."""
+    """Draw the ratio of each timed verb to the floor, with its goal."""
     lines = [line for line in run.lines if line.unit == "us"][::-1]
     figure = Figure(figsize=(7.5, 0.24 * len(lines) + 0.8))
     axes = figure.add_subplot()
@@ -77,7 +77,7 @@ def ratios(run: Results) -> Figure:
 
 
 def growing(growth: Results) -> Figure:
-    """Saves and loads as a store grows, beside a small store and beside a hand-written one on the same way."""
+    """Draw saves and loads of a growing store, compared with a small store and with a growing floor."""
     figure = Figure(figsize=(7.5, 2.8))
     for place, verb in enumerate(("save", "load"), start=1):
         lines = [line for line in growth.lines if line.name.startswith(verb)]
@@ -100,7 +100,7 @@ def growing(growth: Results) -> Figure:
 
 
 def beside_peers(peers: report.PeerResults) -> Figure:
-    """Every verb of the peers, a panel each, beside the hand-written one; a peer without the verb has no bar."""
+    """Draw one panel per verb of the peers, compared with hand-written code; a peer without the verb has no bar."""
     names = list(peers.peers)[::-1]
     columns = 4
     rows = -(-len(peers.verbs) // columns)
@@ -128,5 +128,5 @@ def _panel(axes: Axes, names: Sequence[str], values: Sequence[float]) -> None:
 
 
 def _versions(line: Line) -> int:
-    """The size that a line of growth is about, as its name says."""
+    """Return the store size that the name of a growth line contains."""
     return int(line.name.split()[2].replace(",", ""))

@@ -1,11 +1,11 @@
-"""The floor: what a careful engineer would write by hand with the standard library, and nothing more.
+"""The floor: the code that a careful engineer would write by hand with the standard library.
 
 One connection, WAL, synchronous=FULL, a head table and a versions table with the indexes that the measured queries
 need, prepared statements, orjson to plain dicts. No typed objects, no exactness check, no codec, no plugins.
 
-Variants of every choice were timed, and the fastest is kept: a head row is read before it is written, because naming
-an indexed column in an UPDATE rewrites its index whether it changed or not (an upsert of all columns costs a tenth
-more); tables have rowids; looking into documents is left to SQLite, which is faster than parsing them here.
+Several variants of every choice were timed, and the fastest is used. A head row is read before it is written, because
+an UPDATE that names an indexed column rewrites its index, even if the value did not change (an upsert of all columns
+costs a tenth more). Tables have rowids. SQLite evaluates paths into documents, which is faster than parsing them here.
 """
 
 import sqlite3
@@ -17,7 +17,7 @@ from typing import Any, Final
 import orjson
 
 Fields = dict[str, Any]
-"""A context as a dict, its times as text: what a hand-written engine would keep."""
+"""A context as a dict with times as text, as a hand-written engine would store it."""
 
 _INDEXED: Final = ("epic_num", "story_num", "feature", "workflow_name", "current_phase", "status")
 _SCHEMA: Final = """
@@ -49,7 +49,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a connection that is as fast as it can be while every commit reaches the disk."""
+    """Open the fastest connection that still syncs every commit to the disk."""
     connection = sqlite3.connect(path, isolation_level=None, cached_statements=256, timeout=30, check_same_thread=False)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -138,7 +138,7 @@ class Floor:
         return self.save(self.load_version(workflow_id, version))
 
     def fork(self, workflow_id: str, new_workflow_id: str) -> int:
-        """Begin a workflow with the newest version of another."""
+        """Start a workflow from the newest version of another one."""
         return self.save({**self.load(workflow_id), "workflow_id": new_workflow_id}, expected=0)
 
     # Reading
@@ -152,13 +152,13 @@ class Floor:
         return self._one("SELECT document FROM versions WHERE workflow_id = ? AND version = ?", workflow_id, version)
 
     def load_as_of(self, workflow_id: str, moment: str) -> Any:
-        """Load what was newest at a time."""
+        """Load the version that was the newest at a time."""
         sql = """SELECT document FROM versions WHERE workflow_id = ? AND saved_at <= ?
             ORDER BY version DESC LIMIT 1"""
         return self._one(sql, workflow_id, moment)
 
     def load_many(self, workflow_ids: list[str]) -> list[Any]:
-        """Load the newest versions of many, in the asked order."""
+        """Load the newest versions of many workflows, in the given order."""
         sql = f"SELECT workflow_id, document FROM head WHERE workflow_id IN ({', '.join('?' * len(workflow_ids))})"
         found = dict(self.connection.execute(sql, workflow_ids))
         return [orjson.loads(found[workflow_id]) for workflow_id in workflow_ids]
@@ -192,7 +192,7 @@ class Floor:
         return int(self.connection.execute(sql, values).fetchone()[0])
 
     def stream(self, page_size: int) -> Iterator[Any]:
-        """Load every head, newest first, by pages that hold nothing open."""
+        """Load every head, newest first, in pages; no cursor stays open between pages."""
         page = self.connection.execute(
             "SELECT created_at, document FROM head ORDER BY created_at DESC LIMIT ?", (page_size,)
         ).fetchall()

@@ -1,6 +1,6 @@
-"""What the package weighs in a process: the time to import it, and the memory that a long stream takes.
+"""Measures the time to import the package, and the memory that a long stream needs.
 
-Each figure comes from fresh interpreters, since both leave their traces.
+Each figure comes from a new interpreter, because earlier imports and allocations would change it.
 """
 
 import os
@@ -38,13 +38,13 @@ print(*stream_memory(Path(sys.argv[1]), sys.argv[2]))"""
 
 
 def lines(folder: Path, interpreters: int, streamed: int = STREAMED) -> Iterator[Line]:
-    """Measure the import in so many fresh *interpreters*, and the stream of so many contexts."""
+    """Measure the import in so many new *interpreters*, and the stream of so many contexts."""
     yield _imports(interpreters)
     yield _stream(folder, streamed)
 
 
 def _imports(interpreters: int) -> Line:
-    """The time of the import itself, against importing what it is built on; both with their bytecode compiled."""
+    """Compare the time of the import with that of importing its dependencies; all bytecode is compiled before."""
     names = {"floor": _DEPENDENCIES, "ours": "context_core"}
     times_us: dict[str, list[float]] = {"floor": [], "ours": []}
     for number in range(interpreters + 1):
@@ -72,14 +72,14 @@ def _stream(folder: Path, streamed: int) -> Line:
     for side in ("floor", "ours"):
         count, grown = _python(_STREAM, str(folder), side).split()
         if int(count) != streamed:
-            raise ValueError(f"the stream of {side} gave {count} contexts of {streamed}")
+            raise ValueError(f"the stream of {side} returned {count} contexts of {streamed}")
         grown_mb[side] = float(grown)
     name = f"memory of a stream of {streamed:,}"
     return Line(name=name, unit="MB", floor=grown_mb["floor"], ours=grown_mb["ours"], is_absolute=True)
 
 
 def stream_memory(folder: Path, side: str) -> tuple[int, float]:
-    """Stream every context; return how many, and by how many MB the peak of this process rose above the start."""
+    """Stream every context; return their number, and the growth of the peak memory of this process in MB."""
     with open_sides(folder) as sides:
         before = _resident_kb("VmRSS")
         stream = sides.floor.stream(100) if side == "floor" else sides.store.iter_contexts(page_size=100)
@@ -88,13 +88,13 @@ def stream_memory(folder: Path, side: str) -> tuple[int, float]:
 
 
 def _resident_kb(field: str) -> int:
-    """What Linux says of this process. Its peak, unlike getrusage's, does not begin with that of the parent."""
+    """Read the peak memory from Linux; unlike the peak of getrusage, it does not start at the peak of the parent."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) for line in status.splitlines() if line.startswith(f"{field}:"))
 
 
 def _python(code: str, *arguments: str) -> str:
-    """Run code in a fresh interpreter that finds this package too, and return what it printed."""
+    """Run code in a new interpreter that can import this package, and return its output."""
     paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-c", code, *arguments]

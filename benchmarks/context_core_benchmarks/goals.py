@@ -1,6 +1,6 @@
-"""What the project holds itself to: ratios of ours to the floor's, each measured in one interleaved run.
+"""The goals of the project: limits on the ratio of context-core to the floor, each measured in one interleaved run.
 
-Wall-clock times are reported, and never fail a comparison: they belong to a machine.
+Absolute times are reported and never fail a comparison, because they depend on the machine.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ import attrs
 
 @attrs.frozen
 class Goal:
-    """A bound on a ratio: at most for times and sizes, at least for throughputs.
+    """A limit of a ratio: an upper limit for times and sizes, a lower limit for throughputs.
 
-    *measured_by* is the command whose results it judges.
+    *measured_by* is the command whose results the goal applies to.
     """
 
     bound: float
@@ -21,7 +21,7 @@ class Goal:
     measured_by: str = "run"
 
     def is_met(self, ratio: float, tolerance: float = 0.0) -> bool:
-        """Tell whether *ratio* keeps the bound, or misses it by no more than that share of it."""
+        """Return whether *ratio* keeps the limit, or misses it by at most this share of the limit."""
         if self.is_at_least:
             return ratio >= self.bound * (1 - tolerance)
         return ratio <= self.bound * (1 + tolerance)
@@ -56,7 +56,7 @@ GOALS: Final[Mapping[str, Goal]] = {
     "importing context_core": _at_most(1.15),
     "memory of a stream of 100,000": _at_most(100),
 }
-"""By the name of the line. A line without a goal is measured all the same."""
+"""Goals by the name of the line. A line without a goal is measured too."""
 
 LIMITS_MS: Final[Mapping[str, float]] = {
     "save, 4 KB": 50,
@@ -66,4 +66,4 @@ LIMITS_MS: Final[Mapping[str, float]] = {
     "to JSON and back": 10,
     "4 processes saving": 150,
 }
-"""What the slow tail of a line may take: its 95th percentile, or the worst save of the processes. Reported only."""
+"""Limits on the slow tail of a line: its 95th percentile, or the slowest save of the processes. Only reported."""

@@ -1,4 +1,4 @@
-"""Whether saving and loading stay as quick while a store grows: a large store and one of 1,000 versions, in turn."""
+"""Measures whether saves and loads slow down in a growing store, compared with a store of 1,000 versions."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -19,10 +19,10 @@ _BATCH: Final = 1_000
 
 
 def lines(folder: Path, rounds: int, stages: Sequence[int] = STAGES) -> Iterator[Line]:
-    """Grow a store stage by stage; at each, time saves and loads of random workflows beside the small store's.
+    """Grow a store in stages; in each stage, time saves and loads of random workflows in it and in the small store.
 
-    In these lines `floor` is our own figure at 1,000 versions; what a hand-written store does on the same way is noted.
-    The first stage compares two stores of one size: how far its ratios are from 1 is the noise.
+    In these lines `floor` is the figure of context-core at 1,000 versions. The note gives the ratio of a hand-written
+    store. The first stage compares two stores of the same size, so the difference of its ratios from 1 is noise.
     """
     with open_sides(folder / "small") as small, open_sides(folder / "large") as large:
         _grow(small, 0, SMALL)
@@ -34,7 +34,7 @@ def lines(folder: Path, rounds: int, stages: Sequence[int] = STAGES) -> Iterator
 
 
 def _grow(sides: Sides, before: int, after: int) -> None:
-    """Add workflows of 20 versions each, a version of all of them at a time, as if they had run side by side."""
+    """Add workflows of 20 versions each, by turns, as if they had run concurrently."""
     numbers = range(before // VERSIONS_EACH, after // VERSIONS_EACH)
     for turn in range(VERSIONS_EACH):
         for start in range(numbers.start, numbers.stop, _BATCH):

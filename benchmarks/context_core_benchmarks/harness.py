@@ -1,8 +1,8 @@
-"""Times two ways of doing the same work in turn, within one process.
+"""Times two implementations of the same work, which run by turns in one process.
 
-Absolute times drift with the machine and its neighbours, by more than what is to be seen here; the ratio of two medians
-taken side by side does not. pytest-benchmark times one function after the other, so that a drift between the two looks
-like a difference: it serves the test suite, and is no use for a ratio.
+Absolute times change with the other load on the machine, by more than the differences of interest. The ratio of two
+medians that are measured by turns does not. pytest-benchmark times one function after the other. A change of the load
+between them then looks like a difference, so it cannot measure a ratio. The speed tests use it.
 """
 
 import gc
@@ -17,28 +17,28 @@ import attrs
 from context_core import VersionHeader, WorkflowContext
 
 Step = Callable[[int], Any]
-"""One round's work, given the number of the round."""
+"""The work of one round; its argument is the number of the round."""
 
 _BLOCKS: Final = 10
-"""A run is cut into so many parts, each with a ratio of its own, to see how steady it is."""
+"""A run is divided into so many parts, and each part has its own ratio, which shows how steady the run is."""
 
 RESTLESS: Final = 1.6
-"""On an idle machine lines stay below 1.5, those of varying work included; one that is shared goes to 3 and beyond."""
+"""On an idle machine lines stay below 1.5, including lines with varying work; on a busy machine they exceed 3."""
 
 
 @attrs.frozen(kw_only=True)
 class Line:
-    """One measured line: the floor's figure and ours.
+    """One measured line: the figure of the floor, and that of context-core.
 
     Attributes:
-        unit: "us" for times; anything else is named as it is shown.
-        worst_ms: Our slow tail: the 95th percentile, or the worst of all where that is what counts.
-        ratios: Ours to the floor's in consecutive parts of the run; their spread is the noise within it.
-        is_absolute: The goal is about our figure itself, not about its ratio to the floor's.
-        failed: How many of our calls failed; any is too many.
-        unrest: How much slower the floor mostly was than at its best. Neighbours add the same waits to both sides, and
-            so bring a ratio towards 1: a restless line cannot be judged, least of all in our favour.
-        note: What else was seen.
+        unit: "us" for times; otherwise the text of the unit.
+        worst_ms: The slow tail of context-core: the 95th percentile, or the slowest call if that matters.
+        ratios: The ratios in consecutive parts of the run; their spread is the noise of the run.
+        is_absolute: Whether the goal limits the figure of context-core itself, not its ratio to the floor.
+        failed: The number of failed calls of context-core; it must be 0.
+        unrest: The median of the floor divided by its best time. Other load adds the same waits to both sides, so the
+            ratio comes closer to 1. A line with a high value cannot be judged.
+        note: Other observations.
     """
 
     name: str
@@ -54,17 +54,17 @@ class Line:
 
     @property
     def ratio(self) -> float:
-        """Ours to the floor's: a cost for times and sizes, a gain for throughputs."""
+        """The figure of context-core divided by that of the floor: a cost for times, a gain for throughputs."""
         return self.ours / self.floor
 
     @property
     def judged(self) -> float:
-        """The figure that a goal bounds."""
+        """The figure that a goal limits."""
         return self.ours if self.is_absolute else self.ratio
 
     @property
     def is_restless(self) -> bool:
-        """Whether the machine was too busy for the ratio to mean anything."""
+        """Whether the machine was too busy to judge the ratio."""
         return self.unrest > RESTLESS
 
 
@@ -77,25 +77,25 @@ def interleave(  # noqa: PLR0913  # two ways and how to run them, all but the wa
     prepare: Callable[[int], None] | None = None,
     agree: bool = True,
 ) -> Line:
-    """Run both in turn, *rounds* times after a tenth of warm-up, and compare their medians.
+    """Run both by turns, *rounds* times after a warm-up of a tenth, and compare their medians.
 
     Args:
-        name: What the line is called.
-        floor: The floor's way.
-        ours: Our way.
-        rounds: How often each is timed; no two rounds have the same number.
-        prepare: What each round needs before it, untimed.
-        agree: Whether both must give the same result, which the rounds of the warm-up check.
+        name: The name of the line.
+        floor: The implementation of the floor.
+        ours: The implementation with context-core.
+        rounds: How often each one is timed; every round has a different number.
+        prepare: Called before each round; not timed.
+        agree: Whether the warm-up rounds check that both return the same result.
 
     Raises:
-        ValueError: They do not do the same work.
+        ValueError: The results differ.
     """
     ways = {"floor": floor, "ours": ours}
 
     def compare(results: Mapping[str, Any]) -> None:
         expected, given = plain(results["floor"]), plain(results["ours"])
         if agree and expected != given:
-            raise ValueError(f"{name}: the floor gave {expected!r:.200}, and ours {given!r:.200}")
+            raise ValueError(f"{name}: the floor returned {expected!r:.200}, and context-core {given!r:.200}")
 
     times_us = in_turn(ways, rounds=rounds, prepare=prepare, check=compare)
     return line_of(name, times_us["floor"], times_us["ours"])
@@ -108,9 +108,10 @@ def in_turn(
     prepare: Callable[[int], None] | None = None,
     check: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> dict[str, list[float]]:
-    """Run all *ways* in turn, *rounds* times after a tenth of warm-up; return their times in microseconds.
+    """Run all *ways* by turns, *rounds* times after a warm-up of a tenth; return their times in microseconds.
 
-    Their order is drawn anew for each round, so that none always finds the caches as a certain other left them. *check* gets what they returned in each round of the warm-up.
+    Each round uses a new random order, so that no way always finds the caches in the state that another one left.
+    *check* is called with the results of each warm-up round.
     """
     names = list(ways)
     order = random.Random(rounds)
@@ -121,7 +122,7 @@ def in_turn(
         results = {name: ways[name](number) for name in names}
         if check is not None:
             check(results)
-    # What the benchmark itself keeps is not to be walked by the garbage collector, which stays on.
+    # The garbage collector stays on, but must not walk the objects that the benchmark itself keeps.
     gc.collect()
     gc.freeze()
     times_us: dict[str, list[float]] = {name: [] for name in names}
@@ -139,7 +140,7 @@ def in_turn(
 
 
 def line_of(name: str, floor_us: Sequence[float], ours_us: Sequence[float]) -> Line:
-    """Make a line of two series of times, taken in turn."""
+    """Make a line from two series of times that were measured by turns."""
     return Line(
         name=name,
         floor=statistics.median(floor_us),
@@ -154,7 +155,7 @@ def line_of(name: str, floor_us: Sequence[float], ours_us: Sequence[float]) -> L
 
 
 def percentile(times: Sequence[float], percent: int) -> float:
-    """The time that so many percent do not exceed."""
+    """Return the time that so many percent of the times do not exceed."""
     return sorted(times)[min(len(times) * percent // 100, len(times) - 1)]
 
 
@@ -164,7 +165,7 @@ def _in_blocks(times: Sequence[float]) -> list[Sequence[float]]:
 
 
 def plain(result: Any) -> Any:
-    """Bring both sides' results to one form: dicts for contexts, pairs of id and version for headers."""
+    """Convert the results of both sides to one form: dicts for contexts, pairs of id and version for headers."""
     if isinstance(result, WorkflowContext):
         return result.to_dict()
     if isinstance(result, VersionHeader):

@@ -1,4 +1,4 @@
-"""On what a run was made: whoever reads its times needs to know."""
+"""Describes the machine of a run, which a reader of the times needs to know."""
 
 import os
 import platform
@@ -21,7 +21,7 @@ _BLOCK: Final = bytes(8_192)
 
 @attrs.frozen(kw_only=True)
 class Machine:
-    """What decides about times: versions, processors, and how long the disk takes to make a write durable."""
+    """The facts that determine times: versions, processors, and the time of a sync of the disk."""
 
     measured_on: str
     package: str
@@ -30,14 +30,14 @@ class Machine:
     processors: int
     sync_us: float
     postgres: str | None = None
-    """The server's version, where there is one instead of SQLite."""
+    """The version of the server, if there is one instead of SQLite."""
 
     @property
     def warning(self) -> str | None:
-        """What to say where a sync takes so long that it hides what the code of a save costs."""
+        """The warning if a sync takes so long that it hides the cost of the code; None otherwise."""
         if self.sync_us < SLOW_SYNC_US:
             return None
-        return f"a sync takes {self.sync_us / 1_000:.1f} ms here, alone or among busy neighbours: saves say little"
+        return f"a sync takes {self.sync_us / 1_000:.1f} ms on this disk: the ratios of saves say little"
 
     def __str__(self) -> str:
         engine = f"SQLite {self.sqlite}" if self.postgres is None else f"PostgreSQL {self.postgres}"
@@ -48,7 +48,7 @@ class Machine:
 
 
 def this_machine(folder: Path, postgres: str | None = None) -> Machine:
-    """Describe this machine, and the disk that *folder* lies on; *postgres* is the version of a server."""
+    """Describe this machine and the disk of *folder*; *postgres* is the version of a server."""
     return Machine(
         measured_on=f"{datetime.now(UTC):%Y-%m-%d}",
         package=version("context-core"),

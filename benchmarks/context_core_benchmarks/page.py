@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md, made from the results that are kept in benchmarks/results."""
+"""Generates the tables of docs/performance.md from the results in benchmarks/results."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -18,10 +18,10 @@ _MARKED: Final = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re
 
 
 def render(text: str, folder: Path = RESULTS) -> str:
-    """Return a page's *text* with what stands between its markers made anew from the results in *folder*.
+    """Return the *text* of a page with new tables between its markers, from the results in *folder*.
 
     Raises:
-        KeyError: A marker names a table that there is not.
+        KeyError: A marker names an unknown table.
     """
     run, growth = read(folder / "run.json", Results), read(folder / "growth.json", Results)
     postgres = read(folder / "postgres.json", Results)
@@ -43,7 +43,7 @@ def _on_postgres(lines: Iterable[Line]) -> Iterable[Sequence[str]]:
 
 
 def _growth(lines: Iterable[Line]) -> list[Sequence[str]]:
-    """Growth has columns of its own: what is compared there is our large store with our small one."""
+    """Return the table of growth, which compares the large store of context-core with the small one."""
     cells: list[Sequence[str]] = [("", "at 1,000 versions", "then", "ratio", "by hand", "goal")]
     cells += [
         (

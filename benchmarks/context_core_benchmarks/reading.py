@@ -1,4 +1,4 @@
-"""The reading verbs, each beside its floor."""
+"""Compares the reading verbs with the floor."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -16,16 +16,16 @@ KB = 1024
 VERSIONS = 200
 LONG = "long-history"
 EPIC = 99
-"""An epic of its own for the long history."""
+"""The epic of the long history; no other workflow is in it."""
 
 
 def populate(sides: Sides, workflows: int) -> None:
-    """Store the heads that are looked for, and one workflow with a long history."""
+    """Store the heads that the queries search, and one workflow with a long history."""
     for start in range(0, workflows, 500):
         end = min(start + 500, workflows)
         sides.save_both([a_context(f"read-{number}", 4 * KB, number) for number in range(start, end)])
     sides.save_both([a_context(f"large-{number}", 64 * KB, workflows + number) for number in range(10)])
-    # No two workflows are created at the same time: the floor has no second key that would order them.
+    # No two workflows are created at the same time: the floor has no second key to order them.
     for context in changing(LONG, 4 * KB, VERSIONS, workflows + 10):
         sides.save_both([attrs.evolve(context, epic_num=EPIC, story_num=None)])
 

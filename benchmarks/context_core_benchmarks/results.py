@@ -1,4 +1,4 @@
-"""A run's lines: as a table for people, as JSON for the comparison, the figures and the docs."""
+"""The lines of a run: as a table for people, and as JSON for the comparison, the figures and the docs."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ _converter: Final = make_converter(forbid_extra_keys=True)
 
 @attrs.frozen(kw_only=True)
 class Results:
-    """The lines of one run, the command that measured them, and on what."""
+    """The lines of one run, the command that measured them, and the machine."""
 
     measured_by: str
     machine: Machine
@@ -39,12 +39,12 @@ def read(path: Path, kind: type[T]) -> T:
     """Read a run.
 
     Raises:
-        ValueError: The file does not hold one of this kind.
+        ValueError: The file does not contain the results of a run.
     """
     try:
         return _converter.structure(orjson.loads(path.read_bytes()), kind)
     except (ValueError, TypeError, LookupError, AttributeError, BaseValidationError) as error:
-        raise ValueError(f"{path} holds no {kind.__name__}") from error
+        raise ValueError(f"{path} does not contain the {kind.__name__} of a run") from error
 
 
 HEADINGS: Final = ("", "floor", "ours", "ratio", "goal", "met", "slow tail", "limit")
@@ -78,7 +78,7 @@ def _verdict(line: Line) -> str:
 
 
 def shown(figure: float, unit: str) -> str:
-    """A figure with its unit, three or so digits of it."""
+    """Return a figure with about three digits and its unit."""
     if unit == "us" and figure >= 10_000:
         figure, unit = figure / 1_000, "ms"
     digits = 0 if figure >= 100 else 1 if figure >= 10 else 3 if figure < 1 else 2
@@ -91,7 +91,7 @@ def table(lines: Iterable[Line]) -> str:
 
 
 def in_columns(cells: Sequence[Sequence[str]]) -> str:
-    """Align cells, the first column to the left."""
+    """Align the cells of a table; the first column is aligned to the left."""
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join(
         "  ".join(

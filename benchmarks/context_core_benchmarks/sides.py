@@ -1,4 +1,4 @@
-"""The two stores of a run, side by side in one folder: the floor, and ours."""
+"""The two stores of a run, in one folder: the floor and context-core."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -15,7 +15,7 @@ Store: TypeAlias = ContextPersistence[WorkflowContext]
 
 @attrs.frozen
 class Sides:
-    """Both stores, open; the same contexts go into both."""
+    """Both open stores, which store the same contexts."""
 
     floor: Floor
     store: Store
@@ -28,7 +28,7 @@ class Sides:
 
 @contextmanager
 def open_sides(folder: Path) -> Iterator[Sides]:
-    """Open both stores in *folder*, which is made if need be."""
+    """Open both stores in *folder*, which is created if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     store: Store
     with closing(Floor(folder / "floor.db")) as floor, ContextPersistence(folder / "ours.db") as store:

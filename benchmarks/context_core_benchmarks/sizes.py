@@ -1,4 +1,4 @@
-"""What a stored version costs on disk: the growth of the closed database file, by version and by raw JSON byte."""
+"""Measures the size of a stored version: the growth of the closed file, per version and per byte of raw JSON."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -16,7 +16,7 @@ VERSIONS: Final = 200
 
 
 def lines(folder: Path, versions: int = VERSIONS) -> Iterator[Line]:
-    """Measure histories of two sizes, each version with about one percent changed, and the real ones."""
+    """Measure histories of two sizes, in which each version changes about one percent, and the real histories."""
     for size_kb in (4, 64):
         histories = [list(changing(f"size-{number}", size_kb * 1024, versions, number)) for number in range(WORKFLOWS)]
         by_turns = [context for turn in zip(*histories, strict=True) for context in turn]
@@ -26,7 +26,7 @@ def lines(folder: Path, versions: int = VERSIONS) -> Iterator[Line]:
 
 
 def _line(name: str, folder: Path, contexts: Sequence[WorkflowContext]) -> Line:
-    """Save one by one, as an engine does, close, and look at the file."""
+    """Save the contexts one by one, as an engine does, close the store, and measure the file."""
     folder.mkdir(parents=True)
     raw_bytes = sum(len(context.to_json().encode()) for context in contexts)
     growth = {"floor": _growth(folder / "floor.db", _save_floor, contexts)}

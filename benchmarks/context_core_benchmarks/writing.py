@@ -1,4 +1,4 @@
-"""The writing verbs, each beside its floor: one durable transaction a call."""
+"""Compares the writing verbs with the floor; each call is one durable transaction."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ KB = 1024
 
 
 def lines(sides: Sides, rounds: int) -> Iterator[Line]:
-    """Measure every writing verb; *rounds* is how often the quick ones are timed."""
+    """Measure every writing verb; *rounds* is the number of rounds of the fast verbs."""
     yield from _saves(sides, rounds)
     yield from _guarded_saves(sides, max(rounds // 2, 1))
     yield from _batches(sides, rounds)
@@ -21,7 +21,7 @@ def lines(sides: Sides, rounds: int) -> Iterator[Line]:
 
 
 class Histories:
-    """Workflows that change turn by turn, so that no store sees the same document twice in a row."""
+    """Workflows that change with each turn, so that no store gets the same document twice in a row."""
 
     def __init__(self, name: str, size_bytes: int, *, workflows: int, versions: int) -> None:
         self._workflows = [
@@ -30,7 +30,7 @@ class Histories:
         ]
 
     def __getitem__(self, number: int) -> tuple[WorkflowContext, Fields]:
-        """The context of a round, and the same as the floor takes it."""
+        """Return the context of a round, and the same context in the form of the floor."""
         turn, place = divmod(number, len(self._workflows))
         workflow = self._workflows[place]
         return workflow[turn % len(workflow)]
@@ -118,7 +118,7 @@ def _whole_workflows(sides: Sides, rounds: int) -> Iterator[Line]:
 
 
 def _replay(sides: Sides) -> Line:
-    """Save whole lives, in the order in which they were lived."""
+    """Save whole histories, with the versions of all workflows in time order."""
     source, contexts = real_histories()
     warm_up = len(contexts) // 11
     fields = [context.to_dict() for context in contexts]

@@ -1,4 +1,6 @@
-"""Replay the log of a git repository into a store: a top-level folder is a workflow, a commit that touches it a version.
+"""Replay the log of a git repository into a store of workflow contexts.
+
+Each top-level folder is a workflow. Each commit that changes the folder is a version of it.
 
 python examples/git_history/replay.py --repository . --url sqlite:///git-history.db
 """
@@ -22,7 +24,7 @@ from rich.text import Text
 from context_core import ContextCoreError, ContextPersistence, Status, WorkflowContext
 
 ROOT: Final = "(root)"
-"""The workflow of the files that lie in no folder."""
+"""The workflow of the files without a folder."""
 
 PHASES: Final = {
     "feat": "implementation",
@@ -37,36 +39,36 @@ PHASES: Final = {
     "ci": "delivery",
     "chore": "maintenance",
 }
-"""The phase that a commit of a type puts its workflows into; OTHER for all other types."""
+"""The phase of a workflow after a commit, by the type of the commit; OTHER for all other types."""
 
 OTHER: Final = "other"
 
 CONVENTIONAL: Final = re.compile(r"(?P<type>[A-Za-z]+)(?:\((?P<scope>[^()]*)\))?!?: +(?P<subject>.*)", re.DOTALL)
-"""`type(scope): subject`, the scope left out or not, with or without the `!` of a breaking change."""
+"""`type(scope): subject`; the scope and the `!` of a breaking change are optional."""
 
 FINISHED: Final = re.compile(r"\b(complete[sd]?|finish(es|ed)?|release[sd]?)\b", re.IGNORECASE)
-"""A subject that says so completes its workflows, until their next commit."""
+"""A commit whose subject matches completes its workflows, until their next commit."""
 
 MAX_NAME: Final = 100
-"""Characters of a name that becomes part of an id; ids end at 255."""
+"""The most characters of a name that is a part of an id; an id has at most 255."""
 
 KEPT: Final = 50
-"""How many of the newest decisions, artifacts, errors and phases a context keeps, so that it does not grow for ever."""
+"""How many of the newest decisions, artifacts, errors and phases a context keeps, so that its size stays limited."""
 
 BATCH: Final = 200
-"""Versions a transaction: the disk is waited for once a transaction."""
+"""Versions per transaction; each transaction waits for the disk once."""
 
 SHOWN: Final = 12
-"""Workflows in the table at the end."""
+"""The number of workflows in the table at the end."""
 
 
 class ReplayError(Exception):
-    """The replay cannot be done; the message says why."""
+    """The replay failed; the message says why."""
 
 
 @attrs.frozen(kw_only=True)
 class Commit:
-    """What is kept of one commit."""
+    """The data of one commit that the replay uses."""
 
     commit_hash: str
     committed_at: datetime
@@ -77,22 +79,22 @@ class Commit:
 
     @property
     def short_hash(self) -> str:
-        """The name of the commit's decision."""
+        """The first characters of the hash, which name the decision of the commit."""
         return self.commit_hash[:10]
 
 
 def read_log(repository: Path) -> list[Commit]:
-    """Return the commits that lead to HEAD, parents first; none where nothing was committed yet.
+    """Return the commits up to HEAD, parents first; an empty list if nothing was committed yet.
 
-    Merges are left out: what they bring in are commits of their own.
+    Merges are left out, because the merged commits are in the list.
 
     Raises:
-        ReplayError: *repository* is no git repository, or git is not installed.
+        ReplayError: *repository* is not a git repository, or git is not installed.
     """
     _git(repository, "rev-parse", "--git-dir")
     if not _git(repository, "rev-parse", "--quiet", "--verify", "HEAD", accepted=(0, 1)):
         return []
-    # Fields and names end with NUL, the one byte that no name holds; a commit begins with SOH before its hash.
+    # Fields and names end with NUL, the only byte that no name contains. A commit starts with SOH before its hash.
     log = _git(
         repository,
         "log",
@@ -127,7 +129,7 @@ def _parse(log: bytes) -> Iterator[Commit]:
 
 
 def _text(raw: bytes) -> str:
-    r"""Decode UTF-8; a byte that is none becomes `\xff`, as a store refuses what is not Unicode."""
+    r"""Decode UTF-8; write any other byte as `\xff`, because a store refuses text that is not Unicode."""
     return raw.decode("utf-8", errors="backslashreplace")
 
 
@@ -145,17 +147,17 @@ def _commit(commit_hash: str, committed_at: str, subject: str, files: list[str])
 
 
 class Replay:
-    """Turns commits into successive contexts, one workflow for every top-level folder."""
+    """Converts commits to successive contexts, with one workflow per top-level folder."""
 
     def __init__(self, project: str) -> None:
         self.project = _name(project)
         self.heads: dict[str, WorkflowContext] = {}
         """By workflow id, the newest context."""
         self.written: dict[str, int] = {}
-        """By workflow id, how many versions were made."""
+        """By workflow id, the number of versions."""
 
     def contexts_after(self, commit: Commit) -> Iterator[WorkflowContext]:
-        """Yield the next context of every workflow that *commit* touches."""
+        """Yield the next context of every workflow whose folder *commit* changes."""
         by_folder: dict[str, list[str]] = {}
         for file in commit.files:
             folder, slash, _ = file.partition("/")
@@ -207,14 +209,14 @@ def _status(commit: Commit) -> Status:
 
 
 def _name(name: str) -> str:
-    """Cut a name that is too long for an id, a hash in place of what was cut, so that names stay apart."""
+    """Shorten a name that is too long for an id; a hash replaces the end, so that names stay different."""
     if len(name) <= MAX_NAME:
         return name
     return f"{name[: MAX_NAME - 13]}~{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def write(store: ContextPersistence[Any], commits: list[Commit], replay: Replay, progress: Progress) -> None:
-    """Save every context that *commits* lead to, BATCH of them a transaction."""
+    """Save the contexts of all *commits*, in transactions of about BATCH versions."""
     task = progress.add_task("commits", total=len(commits))
     waiting: list[WorkflowContext] = []
     for commit in commits:
@@ -227,7 +229,7 @@ def write(store: ContextPersistence[Any], commits: list[Commit], replay: Replay,
 
 
 def differences(store: ContextPersistence[Any], replay: Replay) -> list[str]:
-    """Read everything back and say what is not as it was written."""
+    """Read everything back and return the differences from what was written."""
     problems = []
     for workflow_id, written in replay.written.items():
         versions = [header.version for header in store.history(workflow_id)]
@@ -253,10 +255,10 @@ def show(console: Console, replay: Replay) -> None:
 
 
 def run(repository: Path, url: str, console: Console) -> None:
-    """Replay *repository* into the store at *url*, and check what it then holds.
+    """Replay *repository* into the store at *url*, and check the content of the store.
 
     Raises:
-        ReplayError: The repository cannot be read, it was replayed into this store before, or the check fails.
+        ReplayError: The repository cannot be read, was replayed into this store before, or the check fails.
         ContextCoreError: The store cannot be used.
     """
     commits = read_log(repository)
@@ -280,12 +282,14 @@ def run(repository: Path, url: str, console: Console) -> None:
 
 
 def main() -> int:
-    """Run the command line; return 0, or 1 where the replay cannot be done or its check fails."""
+    """Run the command line; return 0, or 1 if the replay or its check fails."""
     parser = argparse.ArgumentParser(
         description="Replay the log of a git repository into a store of workflow contexts."
     )
-    parser.add_argument("--repository", type=Path, default=Path(), help="the repository's folder, by default this one")
-    parser.add_argument("--url", default="sqlite:///git-history.db", help="the store, by default %(default)s")
+    parser.add_argument(
+        "--repository", type=Path, default=Path(), help="the folder of the repository (default: this folder)"
+    )
+    parser.add_argument("--url", default="sqlite:///git-history.db", help="the URL of the store (default: %(default)s)")
     chosen = parser.parse_args()
     try:
         run(chosen.repository, chosen.url, Console(highlight=False))

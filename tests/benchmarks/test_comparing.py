@@ -102,7 +102,7 @@ def test_results_survive_being_written(tmp_path):
 def test_what_is_no_run_is_refused(tmp_path, text):
     """A broken file passes no comparison."""
     (tmp_path / "run.json").write_text(text)
-    with pytest.raises(ValueError, match="holds no Results"):
+    with pytest.raises(ValueError, match="does not contain the Results of a run"):
         results.read(tmp_path / "run.json", results.Results)
 
 

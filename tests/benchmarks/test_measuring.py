@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from context_core import WorkflowContext
-from context_core_benchmarks import crowds, footprint, reading, sizes, writing
+from context_core_benchmarks import concurrent_writers, footprint, reading, sizes, writing
 from context_core_benchmarks.contexts import a_context, changing, lifelike
 from context_core_benchmarks.goals import GOALS, LIMITS_MS
 from context_core_benchmarks.harness import interleave
@@ -44,7 +44,7 @@ def test_every_reading_verb_gives_the_same_on_both_sides(sides):
 
 def test_unequal_work_is_not_compared():
     """A floor that does less than ours, or other, would flatter nobody."""
-    with pytest.raises(ValueError, match="the floor gave 1, and ours 2"):
+    with pytest.raises(ValueError, match="the floor returned 1, and context-core 2"):
         interleave("unequal", lambda _: 1, lambda _: 2, rounds=1)
 
 
@@ -69,12 +69,12 @@ def test_the_floor_is_durable_and_finds_by_index(sides):
         assert plan.startswith("SEARCH head USING INDEX")
 
 
-def test_crowds_save_everything(tmp_path):
+def test_concurrent_writers_save_everything(tmp_path):
     """Threads and processes, on both sides: nothing fails, and every save is there."""
-    threads, processes = crowds.lines(tmp_path, turns=1, saves=3)
+    threads, processes = concurrent_writers.lines(tmp_path, turns=1, saves=3)
     assert threads.failed == processes.failed == 0
     assert {threads.name, processes.name} <= GOALS.keys()
-    for folder, writers in (("threads", crowds.THREADS), ("processes", crowds.PROCESSES)):
+    for folder, writers in (("threads", concurrent_writers.THREADS), ("processes", concurrent_writers.PROCESSES)):
         with open_sides(tmp_path / folder) as sides:
             saved = [sides.store.load_context(f"writer-{writer}").version for writer in range(writers)]
             assert saved == [2 * 3] * writers
@@ -135,4 +135,4 @@ def test_limits_belong_to_lines(sides):
     reading.populate(sides, 100)
     names = {line.name for line in reading.lines(sides, rounds=1, workflows=100)}
     names |= {line.name for line in writing.lines(sides, rounds=1)}
-    assert LIMITS_MS.keys() <= names | {f"{crowds.PROCESSES} processes saving"}
+    assert LIMITS_MS.keys() <= names | {f"{concurrent_writers.PROCESSES} processes saving"}

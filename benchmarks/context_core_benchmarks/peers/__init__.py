@@ -1,1 +1,1 @@
-"""The peers: libraries that keep the state of workflows too, each behind one small adapter."""
+"""The peers: other libraries that store the state of workflows, each with a small adapter."""

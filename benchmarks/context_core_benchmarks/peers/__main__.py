@@ -12,11 +12,11 @@ from context_core_benchmarks.peers.measuring import available, measure
 
 
 def main() -> None:
-    """Measure every peer that is installed, print one table, and write JSON."""
+    """Measure every installed peer, print one table, and write JSON."""
     parser = argparse.ArgumentParser(prog="python -m context_core_benchmarks.peers", description=main.__doc__)
-    parser.add_argument("--rounds", type=int, default=500, help="how often the quick verbs are timed")
-    parser.add_argument("--directory", type=Path, help="where the stores lie; a temporary folder by default")
-    parser.add_argument("--json", type=Path, help="write the figures there too")
+    parser.add_argument("--rounds", type=int, default=500, help="the number of rounds of the fast verbs")
+    parser.add_argument("--directory", type=Path, help="folder of the stores; by default a temporary one")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
     options = parser.parse_args()
     kinds = available()
     measured = []

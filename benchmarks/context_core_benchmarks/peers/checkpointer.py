@@ -1,4 +1,4 @@
-"""What langgraph's checkpointers share: they are called here as langgraph's runtime calls them."""
+"""The common code for langgraph's checkpointers, which are called as langgraph's runtime calls them."""
 
 from typing import Any, TypeAlias
 
@@ -14,7 +14,7 @@ _Config: TypeAlias = Any
 
 @attrs.define
 class _Thread:
-    """What the runtime carries from step to step."""
+    """The state that the runtime passes from step to step."""
 
     config: _Config
     values: Fields = attrs.field(factory=dict)
@@ -23,7 +23,7 @@ class _Thread:
 
 
 class Checkpointer(Peer):
-    """A thread a workflow, a channel a field; only channels that changed get a new version, as in a graph's run."""
+    """One thread per workflow, one channel per field; only changed channels get a new version, as in a graph run."""
 
     _saver: BaseCheckpointSaver[Any]
 
@@ -31,7 +31,7 @@ class Checkpointer(Peer):
         self._threads: dict[str, _Thread] = {}
 
     def save(self, state: Fields) -> None:
-        """Put a checkpoint whose parent is the one before."""
+        """Put a checkpoint whose parent is the previous one."""
         workflow_id = state["workflow_id"]
         thread = self._threads.get(workflow_id) or _Thread(_config(workflow_id))
         thread.step += 1
@@ -41,24 +41,24 @@ class Checkpointer(Peer):
         checkpoint = empty_checkpoint()
         checkpoint["channel_values"] = state
         checkpoint["channel_versions"] = dict(thread.versions)
-        # Metadata of the application's own is what `list` filters by.
+        # `list` filters by the metadata of the application.
         metadata: Any = {"source": "loop", "step": thread.step, "status": state["status"]}
         thread.config = self._saver.put(thread.config, checkpoint, metadata, new_versions)
         self._threads[workflow_id] = thread
 
     def load(self, workflow_id: str) -> Any:
-        """The thread's newest checkpoint."""
+        """Return the newest checkpoint of the thread."""
         found = self._saver.get_tuple(_config(workflow_id))
         assert found is not None
         return found.checkpoint["channel_values"]
 
     def newest(self, status: str, limit: int) -> list[Any]:
-        """The newest checkpoints that have the status in their metadata, whether or not they are their thread's last."""
+        """Return the newest checkpoints with the status in their metadata, even if their threads have newer ones."""
         found = self._saver.list(None, filter={"status": status}, limit=limit)
         return [one.checkpoint["channel_values"] for one in found]
 
     def history(self, of: WorkflowContext) -> list[Any]:
-        """The thread's checkpoints; they come newest first."""
+        """Return the checkpoints of the thread, which langgraph lists newest first."""
         found = self._saver.list(_config(of.workflow_id))
         return [one.checkpoint["channel_values"] for one in found][::-1]
 

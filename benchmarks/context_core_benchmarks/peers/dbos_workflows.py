@@ -1,4 +1,4 @@
-"""dbos on SQLite: every save is a short durable workflow, whose result is the state."""
+"""dbos on SQLite: every save is a short durable workflow whose result is the state."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -11,16 +11,16 @@ from context_core_benchmarks.floor import Fields
 from context_core_benchmarks.peers.peer import Peer
 
 _pending: Final[list[Fields]] = []
-"""What the next workflow returns. As an argument it would be stored twice, once more with the result."""
+"""The state that the next workflow returns. If it were an argument, dbos would store it twice."""
 
 
-@DBOS.workflow(name="save")  # type: ignore[untyped-decorator]  # its library is not looked at
+@DBOS.workflow(name="save")  # type: ignore[untyped-decorator]  # the library is not type-checked
 def _save() -> Fields:
     return _pending.pop()
 
 
 class DbosWorkflows(Peer):
-    """dbos keeps the state of running functions; it has no verb that only stores, so a save runs one."""
+    """dbos stores the state of running functions; it has no call that only stores, so a save runs a function."""
 
     name = "dbos on SQLite"
     distributions = ("dbos",)
@@ -33,7 +33,7 @@ class DbosWorkflows(Peer):
         self._versions: defaultdict[str, int] = defaultdict(int)
 
     def save(self, state: Fields) -> None:
-        """Run a workflow under an id of its own."""
+        """Run a workflow under a new id."""
         workflow_id = state["workflow_id"]
         self._versions[workflow_id] += 1
         _pending.append(state)
@@ -41,11 +41,11 @@ class DbosWorkflows(Peer):
             _save()
 
     def load(self, workflow_id: str) -> Any:
-        """The last one's result."""
+        """Return the result of the last workflow."""
         return DBOS.retrieve_workflow(_id(workflow_id, self._versions[workflow_id])).get_result()
 
     def history(self, of: WorkflowContext) -> list[Any]:
-        """All results, by the prefix of their ids."""
+        """Return all results, by the prefix of their ids."""
         found = DBOS.list_workflows(workflow_id_prefix=_id(of.workflow_id, None), load_input=False)
         return [one.output for one in found]
 

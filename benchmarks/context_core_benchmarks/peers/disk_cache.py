@@ -1,4 +1,4 @@
-"""diskcache: a dict on disk, which many use to keep state."""
+"""diskcache: a dict on disk, which is often used to store state."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from context_core_benchmarks.peers.peer import Peer
 
 
 class DiskCache(Peer):
-    """A key a workflow for the newest state, and a key a version; sync at each commit, nothing ever evicted.
+    """One key per workflow for the newest state, and one per version; syncs at each commit, and evicts nothing.
 
-    Values stay in the database whatever their size: diskcache does not sync the files that it makes for large ones.
+    Values of any size are stored in the database, because diskcache does not sync the files of large values.
     """
 
     name = "diskcache"
@@ -40,7 +40,7 @@ class DiskCache(Peer):
                 self._set(state)
 
     def load(self, workflow_id: str) -> Any:
-        """Get the newest."""
+        """Get the newest state."""
         return self._cache[workflow_id]
 
     def history(self, of: WorkflowContext) -> list[Any]:

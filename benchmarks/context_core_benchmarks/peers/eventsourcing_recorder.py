@@ -1,4 +1,4 @@
-"""eventsourcing's recorder for SQLite: its event store below the mapping of aggregates."""
+"""The recorder of eventsourcing for SQLite: its event store, without the mapping to aggregates."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from context_core_benchmarks.peers.peer import Peer
 
 
 class EventsourcingRecorder(Peer):
-    """An event a version, with the whole state in it, as JSON; WAL, and SQLite's default sync at each commit.
+    """One event per version, with the whole state as JSON; WAL, and SQLite's default sync at each commit.
 
-    An application with aggregates costs more: it maps events to objects and replays them. This is the fast way in.
+    An application with aggregates costs more, because it maps events to objects and replays them.
     """
 
     name = "eventsourcing recorder"
@@ -31,7 +31,7 @@ class EventsourcingRecorder(Peer):
         self._versions: defaultdict[str, int] = defaultdict(int)
 
     def save(self, state: Fields) -> None:
-        """Insert one event; the writer knows its number, as an aggregate does."""
+        """Insert one event; the writer knows its number, like an aggregate."""
         self.save_many([state])
 
     def save_many(self, many: Sequence[Fields]) -> None:
@@ -39,12 +39,12 @@ class EventsourcingRecorder(Peer):
         self._recorder.insert_events([self._event(state) for state in many])
 
     def load(self, workflow_id: str) -> Any:
-        """The last event's state."""
+        """Return the state of the last event."""
         (last,) = self._recorder.select_events(_uuid(workflow_id), desc=True, limit=1)
         return orjson.loads(last.state)
 
     def history(self, of: WorkflowContext) -> list[Any]:
-        """All events' states."""
+        """Return the states of all events."""
         return [orjson.loads(event.state) for event in self._recorder.select_events(_uuid(of.workflow_id))]
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""langgraph's PostgresSaver, on a server that comes as a wheel."""
+"""langgraph's PostgresSaver, on a server from a wheel."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from context_core_benchmarks.postgres.server import OwnServer
 
 
 class LanggraphPostgres(Checkpointer):
-    """On one connection, through a socket."""
+    """Uses one connection, through a socket."""
 
     name = "langgraph PostgresSaver"
     distributions = ("langgraph-checkpoint-postgres",)
@@ -23,10 +23,10 @@ class LanggraphPostgres(Checkpointer):
         self._saver = saver
 
     def stored_bytes(self, folder: Path) -> int:
-        """The database's."""
+        """Return the size of the database."""
         del folder
         return self._server.held_bytes
 
     def close(self) -> None:
-        """Close what is open, and stop the server."""
+        """Close the connections, and stop the server."""
         self._server.close()

@@ -9,7 +9,7 @@ from context_core_benchmarks.peers.checkpointer import Checkpointer
 
 
 class LanggraphSqlite(Checkpointer):
-    """On one connection; it sets WAL by itself, and the sync at each commit is SQLite's default, made sure of."""
+    """Uses one connection; langgraph sets WAL, and the adapter makes sure that each commit is synced."""
 
     name = "langgraph SqliteSaver"
     distributions = ("langgraph-checkpoint-sqlite",)

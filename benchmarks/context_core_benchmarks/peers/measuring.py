@@ -1,4 +1,4 @@
-"""The same work for every peer: each verb in turn within one process, so that a drift of the machine hits all alike."""
+"""Does the same work with every peer, by turns in one process, so that other load affects all of them equally."""
 
 import importlib
 import statistics
@@ -32,19 +32,19 @@ _STATUS: Final = "failed"
 
 
 def available() -> list[type[Peer]]:
-    """The adapters whose libraries are installed; of the others it is said that they are not."""
+    """Return the adapters whose libraries are installed, and report the others."""
     found: list[type[Peer]] = []
     for adapter in ADAPTERS:
         module, _, name = adapter.partition(":")
         try:
             found.append(getattr(importlib.import_module(f"context_core_benchmarks.peers.{module}"), name))
         except ModuleNotFoundError as error:
-            print(f"without {name}: there is no {error.name}", file=sys.stderr)
+            print(f"{name} is left out: the package {error.name} is not installed", file=sys.stderr)
     return found
 
 
 def measure(folder: Path, kinds: Sequence[type[Peer]], rounds: int, workflows: int = 1_000) -> Iterator[Measured]:
-    """Measure every verb on a store of so many *workflows*; *rounds* is how often the quick verbs are timed."""
+    """Measure every verb on a store of so many *workflows*; *rounds* is the number of rounds of the fast verbs."""
     with ExitStack() as stack:
         peers = [stack.enter_context(closing(_opened(kind, folder / kind.__name__))) for kind in kinds]
         heads = [a_context(f"head-{number}", 4 * _KB, number) for number in range(workflows)]
@@ -112,9 +112,9 @@ def _verb(
     rounds: int,
     prepare: Callable[[int], None] | None = None,
 ) -> Measured:
-    """Time one verb on all peers that have it, and refuse where two give different states.
+    """Time one verb on all peers that have it, and fail if two peers return different states.
 
-    The newest of a status are left out of that: some peers look at all versions, as their notes say.
+    The newest of a status are not compared: some peers search all versions, as their notes say.
     """
     ways = {}
     for peer in peers:
@@ -132,7 +132,7 @@ def _verb(
         if "newest" in verb:
             given = [[state["status"] for state in states] for states in given]
         if any(one != given[0] for one in given):
-            raise ValueError(f"{verb}: the peers give different states")
+            raise ValueError(f"{verb}: the peers return different states")
 
     times_us = in_turn(ways, rounds=rounds, prepare=prepare, check=check)
     steady = next(iter(times_us.values()))
@@ -144,7 +144,7 @@ def _verb(
 
 
 def _sizes(folder: Path, kinds: Sequence[type[Peer]]) -> Iterator[Measured]:
-    """The growth of what is stored by 200 versions of one workflow, each with about one percent changed."""
+    """Measure how much 200 versions of one workflow add to the stored size; each changes about one percent."""
     for size_kb in (4, 64):
         history = list(changing("sized", size_kb * _KB, VERSIONS))
         raw_bytes = sum(len(context.to_json().encode()) for context in history)

@@ -1,4 +1,4 @@
-"""The two sides of the main benchmark, measured as the peers are."""
+"""The two sides of the main benchmark, measured like the peers."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from context_core_benchmarks.sides import Store
 
 
 class ByHand(Peer):
-    """The floor: sqlite3, by hand."""
+    """The floor: hand-written code with sqlite3."""
 
     name = "by hand"
     distributions = ()
@@ -45,7 +45,7 @@ class ByHand(Peer):
 
 
 class ContextCore(Peer):
-    """This project, on SQLite: typed contexts, checked for exactness at each save."""
+    """context-core on SQLite: typed contexts, and a check at each save that they can be restored exactly."""
 
     name = "context-core"
     distributions = ("context-core",)

@@ -1,15 +1,15 @@
-"""This project on PostgreSQL, on a server that comes as a wheel."""
+"""context-core on PostgreSQL, on a server from a wheel."""
 
 from pathlib import Path
 
-import context_core_postgres  # noqa: F401  # whose libraries may be missing, and then this peer is left out
+import context_core_postgres  # noqa: F401  # its libraries may be missing; then this peer is left out
 from context_core import ContextPersistence
 from context_core_benchmarks.peers.ours import ContextCore
 from context_core_benchmarks.postgres.server import OwnServer
 
 
 class ContextCoreOnPostgres(ContextCore):
-    """On a pool, of which one thread uses one connection, through a socket."""
+    """Uses a connection pool, of which one thread uses one connection, through a socket."""
 
     name = "context-core on PostgreSQL"
     note = "a server process on the same machine; bytes without dead rows, there and below"
@@ -19,10 +19,10 @@ class ContextCoreOnPostgres(ContextCore):
         self._store = self._server.stack.enter_context(ContextPersistence(self._server.uri))
 
     def stored_bytes(self, folder: Path) -> int:
-        """The database's."""
+        """Return the size of the database."""
         del folder
         return self._server.held_bytes
 
     def close(self) -> None:
-        """Close what is open, and stop the server."""
+        """Close the store, and stop the server."""
         self._server.close()

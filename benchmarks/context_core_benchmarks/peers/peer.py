@@ -1,4 +1,4 @@
-"""What a peer is asked to do. An adapter uses the peer as its own documentation does."""
+"""The interface of an adapter to a peer. An adapter uses the peer as the peer's documentation does."""
 
 import abc
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from context_core import WorkflowContext
 
 
 class CannotError(Exception):
-    """The peer has no such verb; the table shows a dash."""
+    """The peer does not have the verb; the table shows a dash."""
 
 
 class Peer(abc.ABC):
-    """A store of states with their history, durable as far as the peer allows; opened on an empty folder.
+    """A store of states with their histories, as durable as the peer can be; opened on an empty folder.
 
     Attributes:
-        name: As the table shows it.
-        distributions: Whose versions the table's head names.
-        note: What a reader must know to compare fairly.
+        name: The name in the table.
+        distributions: The distributions whose versions the table names.
+        note: Facts that a reader needs for a fair comparison.
     """
 
     name: ClassVar[str]
@@ -27,12 +27,12 @@ class Peer(abc.ABC):
     note: ClassVar[str] = ""
 
     def form(self, context: WorkflowContext) -> Any:
-        """Bring a context to the form in which the peer's users hold their state; not timed."""
+        """Convert a context to the form that users of the peer have in memory; not timed."""
         return context.to_dict()
 
     @abc.abstractmethod
     def save(self, state: Any) -> None:
-        """Store the next version of a workflow, on disk when this returns."""
+        """Store the next version of a workflow; it is on disk when this returns."""
 
     def save_many(self, many: Sequence[Any]) -> None:
         """Store all or none."""
@@ -44,7 +44,7 @@ class Peer(abc.ABC):
         """Load the newest version."""
 
     def newest(self, status: str, limit: int) -> list[Any]:
-        """Load the newest workflows that stand at a status, newest first."""
+        """Load the newest workflows with a status, newest first."""
         del status, limit
         raise CannotError
 
@@ -54,14 +54,14 @@ class Peer(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """Close everything that is open."""
+        """Close the store."""
 
     def stored_bytes(self, folder: Path) -> int:
-        """How much disk it takes; asked after `close`."""
+        """Return the size on disk; called after `close`."""
         return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
     @classmethod
     def described(cls) -> str:
-        """The name with the versions of what was measured."""
+        """Return the name with the versions of the measured distributions."""
         versions = ", ".join(f"{name} {version(name)}" for name in cls.distributions)
         return f"{cls.name} ({versions})" if versions else cls.name

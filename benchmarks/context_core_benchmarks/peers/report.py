@@ -1,4 +1,4 @@
-"""What was measured of the peers, as a table and as JSON."""
+"""The results of the peers, as a table and as JSON."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -24,7 +24,7 @@ class Measured:
 
 @attrs.frozen(kw_only=True)
 class PeerResults:
-    """One run: who was measured, in which versions, what to know of each, and the verbs."""
+    """One run: the peers with their versions and notes, and the results of the verbs."""
 
     peers: Mapping[str, str]
     notes: Mapping[str, str]
@@ -33,7 +33,7 @@ class PeerResults:
 
 
 def cells(run: PeerResults) -> list[Sequence[str]]:
-    """A row a peer, a column a verb; a dash where the peer has no such verb."""
+    """Return one row per peer and one column per verb; a dash means that the peer does not have the verb."""
     names = list(run.peers)
     rows: list[Sequence[str]] = [
         ("", *(measured.verb + (" ?" if measured.unrest > RESTLESS else "") for measured in run.verbs))

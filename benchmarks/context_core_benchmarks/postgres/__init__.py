@@ -1,1 +1,1 @@
-"""The verbs on PostgreSQL, beside a floor of their own."""
+"""The verbs on PostgreSQL, compared with their own floor."""

