@@ -190,8 +190,8 @@ class PostgresBackend(ContextBackend):
     def repair(self, request: RepairRequest) -> RepairResult:
         """Name what is to be mended, and mend it a transaction each."""
         steps = self._connections.read(_repair.plan, None, is_long=True)
-        for step in () if request.dry_run else steps:
-            self._connections.write(_repair.mend, step, is_repeatable=True, is_long=True)
+        if not request.dry_run:
+            steps = [self._connections.write(_repair.mend, step, is_repeatable=True, is_long=True) for step in steps]
         return RepairResult(steps=tuple(steps))
 
     def snapshot(self) -> ContextBackend:

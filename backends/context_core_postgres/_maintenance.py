@@ -67,7 +67,9 @@ def verify(session: Session, _: None) -> VerifyReport:
     """Check each row by itself, then how rows stand to each other."""
     found = Examination()
     for name in _schema.missing(session):
-        found.storage(f"{name} is missing, an index or a trigger: store.repair() restores it")
+        found.storage(f"{name} is missing, an index, a trigger or a key: store.repair() restores it")
+    for name, table in _schema.foreign_triggers(session):
+        found.storage(f"the trigger {name} on {table} is not of context-core")
     for workflow_id, version in session.execute(_HEADS_ADRIFT).fetchall():
         found.head_differs(workflow_id, version)
     block = _Block()

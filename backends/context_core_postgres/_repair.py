@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+import attrs
+
 from context_core.columns import RECORD_COLUMNS
 from context_core.errors import CorruptDocumentError
 from context_core.maintenance import RepairStep
@@ -62,18 +64,23 @@ def _rebuilding(workflow_id: str, version: int) -> RepairStep:
     return RepairStep(workflow_id=workflow_id, version=version, action=action)
 
 
-def mend(session: Session, step: RepairStep) -> None:
-    """Do one step, in a transaction. What others have mended or deleted meanwhile is left as it is."""
+def mend(session: Session, step: RepairStep) -> RepairStep:
+    """Do one step, in a transaction, and return what was done, or why it could not be.
+
+    What others have mended or deleted meanwhile is left as it is.
+    """
+    problem = None
     session.execute(BEGIN)
     session.execute(_LOCK, (step.workflow_id,))
     if step.workflow_id is None:
-        _schema.restore(session, step.action.removeprefix("restore "))
+        problem = _schema.restore(session, step.action.removeprefix("restore "))
     elif step.action.startswith("rebuild"):
         _rebuild(session, step.workflow_id)
     else:
         session.execute(_APPEND, (step.workflow_id,))
     session.has_sent_commit = True
     session.execute(COMMIT)
+    return step if problem is None else attrs.evolve(step, action=problem)
 
 
 def _rebuild(session: Session, workflow_id: Any) -> None:

@@ -50,6 +50,20 @@ _PRESENT: Final = """
     UNION ALL
     SELECT NULL FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
     WHERE nspname = %(schema)s AND relkind = 'p' AND relname IN ('workflow_context', 'workflow_context_versions')"""
+_KEYS: Final = {
+    "workflow_context": "workflow_id",
+    "workflow_context_versions": "workflow_id, version",
+    "workflow_context_tombstones": "workflow_id",
+}
+"""The columns of the primary keys of our tables."""
+_PRIMARY: Final = """
+    SELECT relname::text FROM pg_catalog.pg_constraint JOIN pg_catalog.pg_class AS relation ON relation.oid = conrelid
+    JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace WHERE nspname = %(schema)s AND contype = 'p'"""
+_TRIGGERS: Final = """
+    SELECT tgname::text, relname::text FROM pg_catalog.pg_trigger
+    JOIN pg_catalog.pg_class AS relation ON relation.oid = tgrelid
+    JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
+    WHERE nspname = %(schema)s AND NOT tgisinternal AND relname = ANY(%(tables)s) ORDER BY 2, 1"""
 _NO_TABLES: Final = """
     SELECT relname::text FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace AS place ON place.oid = relnamespace
     WHERE nspname = %(schema)s AND relkind NOT IN ('r', 'p') AND relname IN (
@@ -108,21 +122,46 @@ def _objects() -> dict[str, str]:
 
 
 def missing(session: Session) -> dict[str, str]:
-    """The indexes and triggers that were dropped, or switched off, since the tables were made; and what makes each."""
+    """The indexes, triggers and keys that were dropped or disabled since the tables were made; and what makes each."""
     present = {name for (name,) in session.execute(_PRESENT, {"schema": session.schema}).fetchall()}
     if None in present:  # partitioned tables have indexes of their owner's choice
         return {}
-    return {name: statement for name, statement in _objects().items() if name not in present}
+    primary = {table for (table,) in session.execute(_PRIMARY, {"schema": session.schema}).fetchall()}
+    keys = {
+        f"{table}_pkey": f"ALTER TABLE our.{table} ADD PRIMARY KEY ({columns})"
+        for table, columns in _KEYS.items()
+        if table not in primary
+    }
+    return keys | {name: statement for name, statement in _objects().items() if name not in present}
 
 
-def restore(session: Session, name: str) -> None:
-    """Make a missing index or trigger anew, inside a transaction; one that is only switched off is switched on."""
+def foreign_triggers(session: Session) -> list[tuple[str, str]]:
+    """The triggers of others on our tables, each with its table."""
+    asked = {"schema": session.schema, "tables": list(_KEYS)}
+    return [(name, table) for name, table in session.execute(_TRIGGERS, asked).fetchall() if name not in _objects()]
+
+
+def restore(session: Session, name: str) -> str | None:
+    """Make a missing index, trigger or key anew, inside a transaction; a disabled trigger is enabled.
+
+    Returns:
+        Why it could not be made; None if it was, or if another host was faster.
+    """
     statement = missing(session).get(name)
-    if statement is None:  # another host was faster
-        return
-    if statement.startswith("CREATE TRIGGER"):
-        session.run_script(f"DROP TRIGGER IF EXISTS {name} ON our.workflow_context_versions")
-    session.run_script(statement)
+    if statement is None:
+        return None
+    session.run_script("SAVEPOINT context_core_restore")
+    try:
+        if statement.startswith("CREATE TRIGGER"):
+            session.run_script(f"DROP TRIGGER IF EXISTS {name} ON our.workflow_context_versions")
+        session.run_script(statement)
+    except (psycopg.errors.UniqueViolation, psycopg.errors.DuplicateTable) as error:
+        # A second attempt would meet the same rows.
+        session.run_script("ROLLBACK TO SAVEPOINT context_core_restore")
+        if isinstance(error, psycopg.errors.DuplicateTable):
+            return f"cannot restore {name}: something else has its name, rename that"
+        return f"cannot restore {name}: rows are not unique in it, remove what stands twice"
+    return None
 
 
 def default_schema(session: Session, location: str) -> str:

@@ -208,6 +208,9 @@ def test_repair_does_what_its_dry_run_names(store, outside, damage):
     [
         "DROP INDEX {}.workflow_context_by_feature",
         "DROP INDEX {}.workflow_context_versions_by_key",
+        "ALTER TABLE {}.workflow_context DROP CONSTRAINT workflow_context_pkey",
+        "ALTER TABLE {}.workflow_context_versions DROP CONSTRAINT workflow_context_versions_pkey",
+        "ALTER TABLE {}.workflow_context_tombstones DROP CONSTRAINT workflow_context_tombstones_pkey",
         "DROP TRIGGER workflow_context_versions_no_change ON {}.workflow_context_versions",
         "ALTER TABLE {}.workflow_context_versions DISABLE TRIGGER workflow_context_versions_no_change",
     ],
@@ -231,6 +234,34 @@ def test_dropped_index_or_trigger_is_named_and_restored(  # noqa: PLR0917  # all
     assert named(store) == []
     with pytest.raises(psycopg.errors.IntegrityError):
         postgres_server.sql(f'DELETE FROM "{schema}".workflow_context_versions')
+
+
+@pytest.mark.promise("CR07")
+def test_unique_index_that_the_rows_break_is_told_at_once(postgres_server, schema, store, outside, url):
+    """`repair` says that it cannot be restored, without trying until `busy_timeout`, and restores the rest."""
+    postgres_server.sql(
+        f'DROP INDEX "{schema}".workflow_context_versions_by_key, "{schema}".workflow_context_by_feature'
+    )
+    outside("workflow_context_versions", "UPDATE {} SET idempotency_key = 'same'")
+    with ContextPersistence(f"{url}&busy_timeout=600") as patient:
+        actions = sorted(step.action for step in patient.repair().steps)
+    assert len(actions) == 2
+    assert actions[0].startswith("cannot restore workflow_context_versions_by_key: rows are not unique")
+    assert actions[1] == "restore workflow_context_by_feature"
+    assert "workflow_context_versions_by_key is missing" in str(store.verify())
+
+
+@pytest.mark.promise("CR07")
+def test_trigger_of_others_is_named_and_left(postgres_server, schema, store):
+    """`verify` names it with its table; `repair` does not touch it."""
+    postgres_server.sql(
+        f'CREATE TRIGGER theirs BEFORE UPDATE ON "{schema}".workflow_context '
+        "FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()"
+    )
+    (damage,) = store.verify().damages
+    assert damage.problem == "the trigger theirs on workflow_context is not of context-core"
+    assert store.repair().steps == ()
+    assert store.verify().damages == (damage,)
 
 
 @pytest.mark.parametrize("table", ["workflow_context", "workflow_context_versions", "workflow_context_tombstones"])
