@@ -41,15 +41,19 @@ class ACrowdWaitsInTurn(MemoryBackend):
 
 
 @breaks("CO08")
-class AChildInheritsLocks(MemoryBackend):
-    """A lock that another thread holds at a fork is never opened in the child."""
+class AChildInheritsLocks(SqliteBackend):
+    """A lock that another thread holds at a fork is never opened in the child, whose saves wait for it in vain."""
 
     _lock: ClassVar[threading.Lock] = threading.Lock()
 
     def save(self, request: SaveRequest) -> SavedVersion:
-        with held(self._lock):
+        if not self._lock.acquire(timeout=2):
+            raise BackendBusyError(waited_s=2)
+        try:
             wait_for_others()
             return super().save(request)
+        finally:
+            self._lock.release()
 
 
 @breaks("CO07", "CO01")
