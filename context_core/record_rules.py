@@ -1,12 +1,15 @@
 """What may stand in a store: one validation for what is imported, exported and adopted, by the rules that saves obey."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from context_core.conditions import INDEXED_KINDS, OPTIONAL_FIELDS, FieldKind
 from context_core.errors import InvalidContextError, shown
 from context_core.model import STATUSES, IndexedFields, check_positive, check_text
 from context_core.records import Origin, Tombstone, VersionHeader
+
+T = TypeVar("T")
 
 LARGEST_VERSION: Final = 2**62
 """Higher version numbers are not written. Numbers of 64 bits go on for another 2**62 saves above it."""
@@ -72,6 +75,15 @@ def check_tombstone(tombstone: Tombstone) -> None:
     check_text("workflow_id", tombstone.workflow_id, allow_empty=False)
     _check_version("last_version", tombstone.last_version)
     check_moment("deleted_at", tombstone.deleted_at)
+
+
+def unfit(check: Callable[[T], None], item: T) -> str | None:
+    """Return what *check* refuses in *item*; None where it refuses nothing."""
+    try:
+        check(item)
+    except InvalidContextError as error:
+        return str(error)
+    return None
 
 
 def check_moment(name: str, value: object) -> None:

@@ -11,6 +11,7 @@ from context_core.errors import CorruptDocumentError, DamagedHistoryError
 from context_core.files import whole_file
 from context_core.hookspecs import ContextBackend
 from context_core.maintenance import Damage, ExportResult
+from context_core.record_rules import check_header, check_tombstone, unfit
 from context_core.records import DamagedRow, QueryRequest, StoredDocument, Tombstone, VersionHeader, Want
 from context_core.serialization import ContextSerializer
 from context_core.transfer import ExportedVersion, write_lines
@@ -18,6 +19,7 @@ from context_core.transfer import ExportedVersion, write_lines
 ExportDamaged: TypeAlias = Literal["raise", "leave_out"]
 """What an export does with what cannot be read."""
 
+_HEADLESS: Final = "the current state of its workflow cannot be read"
 _OLDER: Final = "it is older than a version that cannot be read, and histories have no gaps"
 
 _RowError: TypeAlias = CorruptDocumentError | DamagedHistoryError
@@ -68,23 +70,45 @@ def _items(
     for page in scans.pages(view, Want.HEADERS):
         for row in page.damaged:
             omissions.add(row.error)
+            _leave_out_history(view, row.error, omissions)
         for head in page.headers:
             yield from _history(view, serializer, head, omissions)
     found = view.query(QueryRequest(want=Want.TOMBSTONES))
     for row in found.damaged:
         omissions.add(row.error)
-    yield from found.tombstones
+    for tombstone in found.tombstones:
+        problem = unfit(check_tombstone, tombstone)
+        if problem is None:
+            yield tombstone
+        else:
+            omissions.add(_unreadable(tombstone.workflow_id, tombstone.last_version, problem))
+
+
+def _leave_out_history(view: scans.Reader, error: _RowError, omissions: Omissions) -> None:
+    """Note every version of a workflow whose head cannot be read."""
+    if isinstance(error, DamagedHistoryError):
+        return  # no verb reads its history: it is named as a whole
+    for page in scans.history(view, error.workflow_id, Want.HEADERS):
+        for header in page.headers:
+            omissions.add(_unreadable(error.workflow_id, header.version, _HEADLESS))
+        for row in page.damaged:
+            omissions.add(row.error)
 
 
 def _history(
     view: scans.Reader, serializer: ContextSerializer[Any], head: VersionHeader, omissions: Omissions
 ) -> Iterator[ExportedVersion]:
     first = _first_after_damage(view, serializer, head.workflow_id, omissions) if omissions.is_allowed else 0
+    last = 0
     for item in _versions(view, serializer, head):
         if isinstance(item, _RowError):
             if not omissions.is_allowed:
                 raise item
-        elif item.header.version >= first:
+            continue
+        if last and item.header.version != last + 1 and not omissions.is_allowed:
+            raise _missing_before(item.header)
+        last = item.header.version
+        if item.header.version >= first:
             yield item
         else:
             omissions.add_older(item.header)
@@ -105,7 +129,10 @@ def _first_after_damage(
             omissions.add(item)
             is_broken = True
             continue
-        if is_broken or (last and item.header.version != last + 1):
+        if not is_broken and last and item.header.version != last + 1:
+            omissions.add(_missing_before(item.header))
+            is_broken = True
+        if is_broken:
             first, is_broken = item.header.version, False
         last = item.header.version
     return first
@@ -127,7 +154,17 @@ def _version(
         document = serializer.exported(stored)
     except CorruptDocumentError as error:
         return error
-    problem = problem_of(serializer, header, StoredDocument(header.workflow_id, header.version, document))
+    problem = unfit(check_header, header) or problem_of(
+        serializer, header, StoredDocument(header.workflow_id, header.version, document)
+    )
     if problem is not None:
-        return CorruptDocumentError(workflow_id=header.workflow_id, version=header.version, problem=problem)
+        return _unreadable(header.workflow_id, header.version, problem)
     return ExportedVersion(header=header, workflow_created_at=head.created_at, document=document)
+
+
+def _missing_before(header: VersionHeader) -> CorruptDocumentError:
+    return _unreadable(header.workflow_id, header.version - 1, "it is missing, and histories have no gaps")
+
+
+def _unreadable(workflow_id: str, version: int, problem: str) -> CorruptDocumentError:
+    return CorruptDocumentError(workflow_id=workflow_id, version=version, problem=problem)
