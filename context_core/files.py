@@ -1,9 +1,11 @@
 """Files that are whole or absent: written under a temporary name, synced, and only then given their own."""
 
 import os
+import re
 import stat
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -11,6 +13,11 @@ from context_core.errors import ConfigurationError, ContextCoreError, StorageErr
 
 UNFINISHED_SUFFIX: Final = ".unfinished"
 """How the hidden folders end in which files are written; one that a killed process left can be deleted."""
+
+ABANDONED_AFTER_S: Final = 3600
+"""How long nothing was written to a left folder before a later run deletes it."""
+
+_UNFINISHED_NAME: Final = re.compile(r"\.context-core-[0-9a-f]{16}\.unfinished")
 
 _ACCESS: Final = 0o777
 _GROUP_ACCESS: Final = 0o070
@@ -28,7 +35,8 @@ def whole_file(
 
     The path does not exist yet. It lies in a new hidden folder beside *target*, which only the user of this process can
     enter. What was written is synced before it gets its name, and the name is synced too. A process that is killed
-    meanwhile leaves at most that folder.
+    meanwhile leaves at most that folder, which a later run deletes when nothing was written to it for an hour and no
+    process holds its lock. On Windows, and on file systems without locks, it stays until somebody deletes it.
 
     Args:
         target: The path of the file; its folder must exist.
@@ -43,7 +51,9 @@ def whole_file(
     """
     folder = _new_folder(target, refusal, overwrite=overwrite)
     draft = folder / "draft"
+    lock = _locked(folder)
     try:
+        _delete_abandoned(target.parent)
         yield draft
         if rights_of is not None:
             _copy_rights(rights_of, draft)
@@ -62,6 +72,60 @@ def whole_file(
         import shutil  # noqa: PLC0415  # it loads the compressions
 
         shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """Lock a folder until the descriptor is closed, which the end of the process does; None where that cannot be."""
+    if os.name != "posix":
+        return None
+    import fcntl  # noqa: PLC0415  # not on Windows
+
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _delete_abandoned(parent: Path) -> None:
+    """Delete the folders that killed processes of this user left; what cannot be deleted stays."""
+    with suppress(OSError):
+        for folder in [each for each in parent.iterdir() if _UNFINISHED_NAME.fullmatch(each.name)]:
+            _delete_if_abandoned(folder)
+
+
+def _delete_if_abandoned(folder: Path) -> None:
+    if not _is_old_and_ours(folder):
+        return  # the age also guards a folder whose lock another host holds, where locks are not shared
+    lock = _locked(folder)
+    if lock is None:
+        return
+    import shutil  # noqa: PLC0415  # it loads the compressions
+
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
+
+
+def _is_old_and_ours(folder: Path) -> bool:
+    try:
+        own = folder.lstat()
+        times = [own.st_mtime]
+        for place, _, names in os.walk(folder):
+            times += [Path(place, name).lstat().st_mtime for name in names]
+    except OSError:
+        return False
+    if os.name == "posix" and own.st_uid != os.geteuid():
+        return False
+    return stat.S_ISDIR(own.st_mode) and max(times) < time.time() - ABANDONED_AFTER_S
 
 
 def _new_folder(target: Path, refusal: Refusal, *, overwrite: bool) -> Path:

@@ -34,6 +34,7 @@ from context_core_conformance.laws.memory_held import MemoryLaws
 from context_core_conformance.laws.migration import MigrationLaws
 from context_core_conformance.laws.mixed_batch import MixedBatchLaws
 from context_core_conformance.laws.move import MoveLaws
+from context_core_conformance.laws.one_moment import OneMomentLaws
 from context_core_conformance.laws.page import PageLaws
 from context_core_conformance.laws.page_headers import HeaderPageLaws
 from context_core_conformance.laws.process_settings import ProcessSettingsLaws
@@ -45,6 +46,7 @@ from context_core_conformance.laws.query_paths import QueryPathLaws
 from context_core_conformance.laws.query_saved_at import QuerySavedAtLaws
 from context_core_conformance.laws.read_only import ReadOnlyLaws
 from context_core_conformance.laws.restore import RestoreLaws
+from context_core_conformance.laws.restore_conflicts import RestoreConflictLaws
 from context_core_conformance.laws.restore_edges import RestoreEdgeLaws
 from context_core_conformance.laws.retention import RetentionLaws
 from context_core_conformance.laws.roundtrip import RoundtripLaws
@@ -99,8 +101,10 @@ class BackendContract(
     MixedBatchLaws,
     RestoreLaws,
     RestoreEdgeLaws,
+    RestoreConflictLaws,
     RetentionLaws,
     MoveLaws,
+    OneMomentLaws,
     StorageLaws,
     SeldomVerbLaws,
     WaitingLaws,

@@ -1,6 +1,7 @@
 """Files are whole or absent."""
 
 import errno
+import fcntl
 import os
 
 import pytest
@@ -53,6 +54,39 @@ def test_a_file_may_replace_another(tmp_path):
     with whole_file(target, overwrite=True) as draft:
         draft.write_bytes(b"new")
     assert target.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are locked on POSIX")
+@pytest.mark.parametrize("state", ["abandoned", "fresh draft", "fresh folder", "in use", "a link", "another name"])
+def test_a_left_folder_is_deleted_when_nobody_uses_it(tmp_path, state):
+    """One that is locked, or was written to within an hour, stays; so does what only looks like one."""
+    folder = tmp_path / f".context-core-{'a' if state != 'another name' else 'x'}123456789abcdef.unfinished"
+    place = tmp_path / "elsewhere" if state == "a link" else folder
+    place.mkdir()
+    (place / "draft").write_bytes(b"half")
+    if state == "a link":
+        folder.symlink_to(place)
+    for path in [*([place / "draft"] if state != "fresh draft" else []), *([place] if state != "fresh folder" else [])]:
+        os.utime(path, (0, 0))
+    user = os.open(folder, os.O_RDONLY)
+    if state == "in use":
+        fcntl.flock(user, fcntl.LOCK_EX)
+    with whole_file(tmp_path / "target") as draft:
+        draft.write_bytes(b"whole")
+        assert folder.exists() == (state != "abandoned")
+    os.close(user)
+    assert (place / "draft").exists() == (state != "abandoned")
+
+
+def test_a_file_that_takes_long_is_in_use_all_the_time(tmp_path):
+    """Another run beside it does not take its folder away, however old it is."""
+    with whole_file(tmp_path / "slow") as slow:
+        slow.write_bytes(b"slow")
+        for path in (slow, slow.parent):
+            os.utime(path, (0, 0))
+        with whole_file(tmp_path / "quick") as quick:
+            quick.write_bytes(b"quick")
+    assert (tmp_path / "slow").read_bytes() == b"slow"
 
 
 @pytest.mark.parametrize("verb", ["export", "import_", "backup"])

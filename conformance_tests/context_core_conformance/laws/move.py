@@ -325,6 +325,21 @@ class MoveLaws(LiveLaws):
         assert whole(target) == ({}, ())
 
     @promise("MO01", "MO02")
+    def test_a_long_export_that_is_not_whole_writes_nothing(
+        self, subject: Subject, target: ContextBackend, tmp_path: Path
+    ) -> None:
+        """Though it holds more than is written at a time before it breaks off."""
+        source = subject.backend(clock=TickingClock())
+        apply(source, *(a_save(f"w{number}") for number in range(450)))
+        subject.around(source).export(tmp_path / "export")
+        exported = (tmp_path / "export").read_bytes()
+        for part in (exported[:-7], exported[: exported.rindex(b"\n", 0, -1) + 1]):
+            (tmp_path / "part").write_bytes(part)
+            with pytest.raises(ConfigurationError):
+                subject.around(target).import_(tmp_path / "part")
+            assert whole(target) == ({}, ())
+
+    @promise("MO01", "MO02")
     def test_a_failed_export_leaves_nothing(self, subject: Subject, moved: Store, tmp_path: Path) -> None:
         """Not at the target, nor beside it; the next one is not in its way."""
 

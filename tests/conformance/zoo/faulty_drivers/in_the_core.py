@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from context_core import (
+    ConfigurationError,
     ContextDiff,
     ContextPersistence,
     WorkflowContext,
@@ -20,8 +21,9 @@ from context_core import (
     persistence,
     plugins,
     serialization,
+    transfer,
 )
-from context_core._facade import idempotent_writes, importing, scans
+from context_core._facade import exporting, idempotent_writes, importing, scans
 from context_core.query import parse_filters
 from context_core.serialization import ContextSerializer
 from context_core_memory import MemoryBackend
@@ -246,6 +248,37 @@ def documents_may_name_classes(patch: pytest.MonkeyPatch) -> None:
         return value
 
     patch.setattr(serialization, "decode", lambda document: import_named(decode(document)))
+
+
+@infects(MemoryBackend, "MO01")
+def imports_look_for_the_end_when_they_get_there(patch: pytest.MonkeyPatch) -> None:
+    """What came before it is written by then."""
+    patch.setattr(importing, "_check_whole", lambda *_: True)
+
+
+@infects(MemoryBackend, "MO01", "MO02")
+def imports_need_no_end(patch: pytest.MonkeyPatch) -> None:
+    """An export that breaks off is imported as far as it goes."""
+    read = transfer.read_lines
+
+    def read_lines(lines: Any) -> Any:
+        with contextlib.suppress(ConfigurationError):
+            yield from read(lines)
+
+    patch.setattr(importing, "_check_whole", lambda *_: True)
+    patch.setattr(importing, "read_lines", read_lines)
+
+
+@infects(MemoryBackend, "MO01", "RT13", "VE01")
+def imports_take_what_saves_refuse(patch: pytest.MonkeyPatch) -> None:
+    """An export is written to the store as it is."""
+    patch.setattr(importing, "_check_item", lambda *_: None)
+
+
+@infects(MemoryBackend, "MO01", "MO02")
+def failed_exports_stay(patch: pytest.MonkeyPatch) -> None:
+    """An export is written under its own name from its first line on."""
+    patch.setattr(exporting, "whole_file", lambda path, **_: contextlib.nullcontext(path))
 
 
 @infects(MemoryBackend, "MO02")
