@@ -34,6 +34,7 @@ save's key is known to the operations after it.
 """
 
 from datetime import datetime
+from typing import Final
 
 import attrs
 
@@ -59,10 +60,14 @@ __all__ = [
     "Standing",
     "check_size",
     "delete",
+    "next_version",
     "restore",
     "restore_tombstone",
     "save",
 ]
+
+MOST_VERSIONS: Final = 2**63 - 1
+"""The last version number: those of the engines have 64 bits."""
 
 
 @attrs.frozen
@@ -120,7 +125,7 @@ def save(
         limit_bytes: How large a document may be.
 
     Raises:
-        LimitExceededError: The document is too large.
+        LimitExceededError: The document is too large, or the version numbers are used up.
         IdempotencyConflictError: The key stands for other content.
         ContextNotFoundError: The workflow must exist, and does not.
         VersionConflictError: The head is not the expected version.
@@ -134,7 +139,18 @@ def save(
     if request.must_exist and not standing.exists:
         raise ContextNotFoundError(workflow_id=standing.workflow_id)
     _check_expected(standing, request.expected_version)
-    return SavedVersion(version=standing.version + 1, saved_at=_time_of_write(standing, clock))
+    return SavedVersion(version=next_version(standing.version), saved_at=_time_of_write(standing, clock))
+
+
+def next_version(last: int) -> int:
+    """Return the version number after *last* (VE01).
+
+    Raises:
+        LimitExceededError: *last* is the last number of 64 bits, which only a change from outside can reach.
+    """
+    if last >= MOST_VERSIONS:
+        raise LimitExceededError(what="the version number", actual=last + 1, limit=MOST_VERSIONS)
+    return last + 1
 
 
 def delete(request: DeleteRequest, standing: Standing, *, clock: Clock) -> datetime | None:

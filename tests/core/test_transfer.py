@@ -1,12 +1,15 @@
 """Exports: lines of JSON that come back as what they were written from."""
 
+import errno
+import io
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import attrs
 import pytest
 
-from context_core import ConfigurationError, VersionHeader
+from context_core import ConfigurationError, ContextPersistence, StorageError, VersionHeader, WorkflowContext
 from context_core.records import Origin, Tombstone
 from context_core.transfer import ExportedVersion, normal_form, read_lines, write_lines
 
@@ -135,3 +138,44 @@ def test_a_normal_form_is_that_of_an_export(document, expected):
     assert normal_form(document) == expected
     (item,) = read_lines(write_lines([attrs.evolve(VERSION, document=document)]))
     assert item == attrs.evolve(VERSION, document=expected)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b'{"document":' * 50_000 + b"1" + b"}" * 50_000,
+        line_of(version=10**30),
+        line_of(saved_at="0001-01-01T00:00:00+14:00"),
+        b"\xff\xfe",
+    ],
+    ids=["deep lists", "deep objects", "a huge number", "a time before all", "no text"],
+)
+def test_a_strange_line_is_refused_with_its_cause(line):
+    """Whatever the parser raised is kept as the cause."""
+    with pytest.raises(ConfigurationError, match="line 2 ") as caught:
+        list(read_lines([FIRST, line]))
+    assert isinstance(caught.value.__cause__, ValueError | OverflowError | RecursionError)
+
+
+@pytest.mark.parametrize("place", [0, 1, 4])
+def test_a_source_that_cannot_be_read_is_an_error_of_ours(tmp_path, monkeypatch, place):
+    """Wherever the medium fails, the system's error is the cause."""
+    with ContextPersistence("memory://") as store:
+        store.save_contexts(WorkflowContext(f"w{number}", 1, 1, "f", "n") for number in range(5))
+        store.export(tmp_path / "export")
+    exported = (tmp_path / "export").read_bytes()
+
+    class Failing(io.BytesIO):
+        lines = 0
+
+        def __next__(self):
+            self.lines += 1
+            if self.lines > place:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().__next__()
+
+    monkeypatch.setattr(Path, "open", lambda *_: Failing(exported))
+    with ContextPersistence("memory://") as store, pytest.raises(StorageError, match="Input/output") as caught:
+        store.import_(tmp_path / "export")
+    assert isinstance(caught.value.__cause__, OSError)

@@ -12,14 +12,16 @@ from context_core import (
     CorruptDocumentError,
     DamagedHistoryError,
     ExportResult,
+    LimitExceededError,
     PersistenceError,
+    StorageError,
     WorkflowContext,
 )
 
 NO_TEXT = "CAST(x'61ff62' AS TEXT)"
 NO_ZSTD = "x'" + zlib.compress(b"no frame").hex() + "'"
 ALL_OF_B: set[tuple[str, int | None]] = {("b", 1), ("b", 2), ("b", 3)}
-OF_HEAD, OF_VERSION = "workflow_context", "workflow_context_versions"
+OF_HEAD, OF_VERSION = BOTH = "workflow_context", "workflow_context_versions"
 
 DAMAGES: dict[str, tuple[list[str], set[tuple[str, int | None]]]] = {
     "a head's time": ([f"UPDATE {OF_HEAD} SET created_at = 'never' WHERE workflow_id = 'b'"], ALL_OF_B),
@@ -94,10 +96,26 @@ def damage(path, statements):
             connection.execute(sql)
 
 
-def named(result: ExportResult) -> set[tuple[str, Any]]:
+def named(result: ExportResult) -> set[tuple[Any, Any]]:
     places = [(found.workflow_id, found.version) for found in result.missing]
     assert len(places) == len(set(places)), "each is named once"
     return set(places)
+
+
+@pytest.mark.promise("ER01", "CR07")
+@pytest.mark.parametrize("verb", ["save_context", "save_contexts"])
+def test_the_last_number_is_an_error_of_ours(path, store, verb):
+    """A version that was put at the end of 64 bits from outside stops its own saves, and no other."""
+    damage(
+        path, [f"UPDATE {table} SET version = {2**63 - 1} WHERE workflow_id = 'b' AND version = 3" for table in BOTH]
+    )
+    context: Any = a_context("b", 4)
+    with pytest.raises((StorageError, LimitExceededError)):
+        getattr(store, verb)(context if verb == "save_context" else [a_context("a", 4), context])
+    assert store.save_context(a_context("a", 4)) == 4
+    assert store.delete_context("b")
+    with pytest.raises((StorageError, LimitExceededError)):
+        store.save_context(context)
 
 
 @pytest.mark.promise("CR06", "CR07", "MO01")
