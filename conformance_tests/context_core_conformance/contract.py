@@ -10,6 +10,7 @@ import pytest
 
 from context_core import ContextPersistence
 from context_core_conformance.access import StorageAccess
+from context_core_conformance.laws.ages import AgeLaws
 from context_core_conformance.laws.batch import BatchLaws
 from context_core_conformance.laws.bounds import BoundLaws, EarlierItemLaws, RefusalOrderLaws
 from context_core_conformance.laws.capability import CapabilityLaws
@@ -20,11 +21,13 @@ from context_core_conformance.laws.damaged_histories import DamagedHistoryLaws
 from context_core_conformance.laws.delete import DeleteLaws
 from context_core_conformance.laws.endurance import EnduranceLaws
 from context_core_conformance.laws.error import ErrorLaws
+from context_core_conformance.laws.fresh_reads import FreshReadLaws
 from context_core_conformance.laws.history import HistoryLaws
 from context_core_conformance.laws.hooks import HookLaws
 from context_core_conformance.laws.idem import IdempotencyLaws
 from context_core_conformance.laws.idem_content import IdempotencyContentLaws
 from context_core_conformance.laws.interrupts import InterruptLaws
+from context_core_conformance.laws.large import LargeAnswerLaws
 from context_core_conformance.laws.lifecycle import LifecycleLaws
 from context_core_conformance.laws.linear import LinearLaws
 from context_core_conformance.laws.long_history import LongHistoryLaws
@@ -81,6 +84,7 @@ class BackendContract(
     QueryPathLaws,
     QuerySavedAtLaws,
     ConcurrencyLaws,
+    FreshReadLaws,
     LinearLaws,
     CrashLaws,
     InterruptLaws,
@@ -97,6 +101,7 @@ class BackendContract(
     HistoryLaws,
     LongHistoryLaws,
     ManyLaws,
+    LargeAnswerLaws,
     MemoryLaws,
     MixedBatchLaws,
     RestoreLaws,
@@ -114,6 +119,7 @@ class BackendContract(
     VerifyLaws,
     DamagedHistoryLaws,
     TimeLaws,
+    AgeLaws,
     StatefulLaws,
     StorageAccess,
 ):

@@ -18,6 +18,7 @@ from context_core import (
 )
 from context_core.records import DeleteRequest, QueryRequest, RestoreRequest, SavedVersion, SaveRequest, VersionRequest
 from context_core_conformance.promises import promise
+from context_core_conformance.restoring import tombstones
 from context_core_conformance.samples import EPOCH, a_context
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import a_save, apply, headers_of, loaded, record_of
@@ -258,3 +259,34 @@ class EarlierItemLaws:
             apply(backend, a_save("w"), DeleteRequest(workflow_id="w", expected_version=4))
         assert caught.value.actual == 5
         assert [header.version for header in headers_of(backend, "w")] == [3, 4]
+
+    @promise("VE05", "BA02", "BA06")
+    @pytest.mark.parametrize("length", [0, 1, 2, 7])
+    def test_a_delete_leaves_the_number_that_its_batch_saved_last(self, subject: Subject, length: int) -> None:
+        """The tombstone tells the newest version of all, though the batch itself wrote it."""
+        backend = subject.backend()
+        apply(backend, a_save("old"), a_save("old"))
+        saves = [a_save(name) for name in ("old", "new") for _ in range(length)]
+        deletes = [DeleteRequest(workflow_id=name) for name in ("old", "new")]
+        apply(backend, *saves, *deletes)
+        expected = [("new", length), ("old", 2 + length)] if length else [("old", 2)]
+        assert [(each.workflow_id, each.last_version) for each in tombstones(backend)] == expected
+        assert [backend.save(a_save(name)).version for name in ("old", "new")] == [3 + length, 1 + length]
+
+    @promise("VE06", "VE01", "BA02")
+    @pytest.mark.parametrize("length", [1, 2, 30])
+    @pytest.mark.parametrize("is_expected", [False, True], ids=["unconditional", "expected"])
+    def test_equal_content_in_a_batch_makes_new_versions(
+        self,
+        subject: Subject,
+        length: int,
+        is_expected: bool,  # noqa: FBT001  # a parameter
+    ) -> None:
+        """Each item is a version, whether the head or an item before it holds the same."""
+        backend = subject.backend()
+        backend.save(a_save("w"))
+        saves = [a_save("w", expected_version=number if is_expected else None) for number in range(1, length + 1)]
+        outcomes = apply(backend, *saves)
+        numbers = [outcome.version for outcome in outcomes if isinstance(outcome, SavedVersion)]
+        assert numbers == list(range(2, length + 2))
+        assert len(headers_of(backend, "w")) == length + 1

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 
 from context_core import ContextExistsError, ContextNotFoundError, VersionHeader, VersionNotFoundError
@@ -13,7 +14,7 @@ from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
 from context_core_conformance.subject import Subject
-from context_core_conformance.verbs import Store, a_save, apply, everything, refusal
+from context_core_conformance.verbs import Store, a_save, apply, everything, headers_of, refusal
 
 
 class MeddlingBackend(CallCountingBackend):
@@ -152,6 +153,14 @@ class HistoryLaws(DiffLaws):
         assert origins(trunk, "order-7") == [None, None, None]
         assert origins(trunk, "fork") == [Origin(workflow_id="order-7", version=1), None, None]
         assert origins(trunk, "fork of fork") == [Origin(workflow_id="fork", version=3)]
+
+    @promise("VE10", "BA02")
+    def test_a_batch_records_where_its_forks_came_from(self, subject: Subject) -> None:
+        """A version that begins in a batch tells its origin as one that is saved alone does."""
+        backend = subject.backend()
+        origin = Origin(workflow_id="order-7", version=1)
+        apply(backend, a_save(), attrs.evolve(a_save("fork"), origin=origin), a_save("fork"))
+        assert [header.origin for header in headers_of(backend, "fork")] == [origin, None]
 
     @promise("VE10")
     @pytest.mark.parametrize("target", ["other", "order-7"])

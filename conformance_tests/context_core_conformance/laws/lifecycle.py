@@ -4,19 +4,32 @@ import contextlib
 import gc
 import threading
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
-from context_core import BackendClosedError, Capability, ContextPersistence
+from context_core import BackendClosedError, Capability, ContextBackend, ContextPersistence
+from context_core.maintenance import BackupRequest, PruneRequest, RepairRequest
 from context_core.records import QueryRequest
 from context_core_conformance.calls import CALLS, NEEDS, VERBS, WORK_WHEN_CLOSED
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
 from context_core_conformance.samples import a_context
 from context_core_conformance.subject import Subject
-from context_core_conformance.verbs import everything
+from context_core_conformance.verbs import a_save, everything
+
+ADDED: Final[dict[Capability, Callable[[ContextBackend, Path], object]]] = {
+    Capability.EXPLAIN: lambda backend, _: backend.explain(QueryRequest()),
+    Capability.PRUNE: lambda backend, _: backend.prune(PruneRequest(dry_run=True)),
+    Capability.VERIFY: lambda backend, _: backend.verify(),
+    Capability.SNAPSHOT: lambda backend, _: backend.snapshot(),
+    Capability.BACKUP: lambda backend, target: backend.backup(BackupRequest(target=target)),
+    Capability.MIGRATE: lambda backend, _: backend.migrate(),
+    Capability.REPAIR: lambda backend, _: backend.repair(RepairRequest(dry_run=True)),
+}
+"""The verb of each capability that has one."""
 
 
 class LifecycleLaws:
@@ -52,13 +65,18 @@ class LifecycleLaws:
             VERBS[name](backend)
 
     @promise("ER05")
-    def test_closed_backend_refuses_to_explain(self, subject: Subject) -> None:
-        """So does the verb that a capability adds."""
-        subject.requires(Capability.EXPLAIN)
+    @pytest.mark.parametrize("capability", ADDED)
+    def test_closed_backend_refuses_what_capabilities_add(
+        self, subject: Subject, tmp_path: Path, capability: Capability
+    ) -> None:
+        """So does each verb that a capability adds."""
+        subject.requires(capability)
         backend = subject.backend()
+        backend.save(a_save("w"))
         backend.close()
         with pytest.raises(BackendClosedError):
-            backend.explain(QueryRequest())
+            ADDED[capability](backend, tmp_path / "new")
+        assert not (tmp_path / "new").exists()
 
     @promise("ER05")
     def test_backend_that_is_closed_under_a_store_refuses(self, subject: Subject) -> None:

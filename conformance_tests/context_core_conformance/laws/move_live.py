@@ -9,8 +9,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from context_core import BackendClosedError, Capability, ReadOnlyError, StorageError
-from context_core.records import BatchRequest, DeleteRequest, LoadRequest, QueryRequest, VersionRequest
+from context_core import BackendClosedError, Capability, ReadOnlyError, StorageError, UnsupportedOperationError
+from context_core.maintenance import PruneRequest
+from context_core.records import DeleteRequest
+from context_core_conformance.calls import VERBS
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
 from context_core_conformance.restoring import whole
@@ -63,6 +65,21 @@ class LiveLaws:
         view.close()
         assert whole(backend) == before
 
+    @promise("MO02", "RE01")
+    @pytest.mark.parametrize("dry_run", [False, True])
+    def test_a_snapshot_is_not_pruned(self, subject: Subject, dry_run: bool) -> None:  # noqa: FBT001  # a parameter
+        """A prune of it is refused, and removes nothing of its store either."""
+        subject.requires(Capability.SNAPSHOT)
+        backend = subject.backend()
+        apply(backend, a_save(), a_save())
+        before = whole(backend)
+        view = backend.snapshot()
+        with pytest.raises((ReadOnlyError, UnsupportedOperationError)):
+            view.prune(PruneRequest(dry_run=dry_run))
+        assert whole(view) == before
+        view.close()
+        assert whole(backend) == before
+
     @promise("MO02", "ER05")
     def test_a_closed_snapshot_refuses_everything(self, subject: Subject) -> None:
         """Closing it again does nothing, its store goes on, and a closed store gives none."""
@@ -71,15 +88,9 @@ class LiveLaws:
         view = backend.snapshot()
         view.close()
         view.close()
-        for verb in (
-            lambda: view.load(LoadRequest(workflow_ids=("order-7",))),
-            lambda: view.version(VersionRequest(of="order-7")),
-            lambda: view.query(QueryRequest()),
-            lambda: view.save(a_save()),
-            lambda: view.batch(BatchRequest(operations=())),
-        ):
+        for verb in VERBS.values():
             with pytest.raises(BackendClosedError):
-                verb()
+                verb(view)
         assert backend.save(a_save()).version == 1
         backend.close()
         with pytest.raises(BackendClosedError):

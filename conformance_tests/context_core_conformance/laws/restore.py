@@ -14,7 +14,7 @@ from context_core import (
     VersionConflictError,
     VersionHeader,
 )
-from context_core.query import parse_filters
+from context_core.query import parse_filters, parse_order
 from context_core.records import DeleteRequest, Operation, Origin, QueryRequest, Restored, SavedVersion, Tombstone, Want
 from context_core_conformance.promises import promise
 from context_core_conformance.restoring import a_restore, a_restored_tombstone, tombstones, whole
@@ -108,8 +108,9 @@ class RestoreLaws:
             apply(backend, a_restore(version, saved_at=LATER))
             assert backend.save(a_save()).version == version + 1
         else:
-            with pytest.raises(RestoreConflictError):
+            with pytest.raises(RestoreConflictError) as caught:
                 apply(backend, a_restore(version, saved_at=LATER))
+            assert (caught.value.version, caught.value.head_version) == (version, 3)
             assert backend.save(a_save()).version == 4
 
     @promise("MO01", "VE05")
@@ -148,8 +149,9 @@ class RestoreLaws:
         """A lower one is refused, the same one and a higher one are written."""
         backend = subject.backend()
         apply(backend, a_restored_tombstone(5))
-        with pytest.raises(RestoreConflictError):
+        with pytest.raises(RestoreConflictError) as caught:
             apply(backend, a_restored_tombstone(4))
+        assert (caught.value.version, caught.value.head_version) == (4, 5)
         apply(backend, a_restored_tombstone(5))
         assert tombstones(backend) == (Tombstone(workflow_id="order-7", last_version=5, deleted_at=EPOCH),)
         apply(backend, a_restored_tombstone(8, deleted_at=LATER))
@@ -167,6 +169,20 @@ class RestoreLaws:
             Tombstone(workflow_id="a", last_version=2, deleted_at=clock.now),
             Tombstone(workflow_id="b", last_version=1, deleted_at=clock.now),
         )
+
+    @promise("MO01", "QU09")
+    def test_no_page_and_no_condition_cuts_the_tombstones(self, subject: Subject) -> None:
+        """All are given, by id, whatever else the request says."""
+        backend = subject.backend()
+        apply(backend, *(a_restored_tombstone(number, name) for number, name in enumerate("dbac", start=1)))
+        everyone = [(name, number) for name, number in zip("abcd", (3, 2, 4, 1), strict=True)]
+        for request in (
+            QueryRequest(want=Want.TOMBSTONES, limit=0),
+            QueryRequest(want=Want.TOMBSTONES, limit=2, offset=1),
+            QueryRequest(want=Want.TOMBSTONES, conditions=parse_filters({"workflow_id": "a"})),
+            QueryRequest(want=Want.TOMBSTONES, order=parse_order("-version")),
+        ):
+            assert [(each.workflow_id, each.last_version) for each in backend.query(request).tombstones] == everyone
 
     @promise("MO01", "TI02")
     def test_a_restore_never_goes_back_in_time(self, subject: Subject) -> None:

@@ -1,5 +1,6 @@
 """Laws of restores at the edges: keys of their own batch, and numbers whose neighbours a float takes for them."""
 
+from datetime import timedelta
 from typing import Final
 
 import pytest
@@ -9,6 +10,7 @@ from context_core.query import parse_filters
 from context_core.records import DeleteRequest, QueryRequest, SavedVersion, Want
 from context_core_conformance.promises import promise
 from context_core_conformance.restoring import a_restore, a_restored_tombstone, tombstones, whole
+from context_core_conformance.samples import EPOCH
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import a_save, apply, headers_of, loaded
 
@@ -35,6 +37,16 @@ class RestoreEdgeLaws:
         *_, replay, _, _ = apply(backend, a_restore(4, key="k"), a_save(key="k"), DELETE, a_restore(5, key="k"))
         assert isinstance(replay, SavedVersion)
         assert (replay.version, replay.is_replay) == (4, True)
+
+    @promise("MO01", "VE05")
+    @pytest.mark.parametrize("last_version", [5, 6])
+    @pytest.mark.parametrize("days", [-400, -1, 1, 400])
+    def test_a_restored_tombstone_replaces_the_one_before(self, subject: Subject, last_version: int, days: int) -> None:
+        """One of the same or of a higher number is written with its own time, be that earlier or later."""
+        backend = subject.backend()
+        deleted_at = EPOCH + timedelta(days=days, microseconds=1)
+        apply(backend, a_restored_tombstone(5), a_restored_tombstone(last_version, deleted_at=deleted_at))
+        assert [(each.last_version, each.deleted_at) for each in tombstones(backend)] == [(last_version, deleted_at)]
 
     @promise("MO01", "VE01", "VE03", "VE05", "CA01")
     @pytest.mark.parametrize("number", [2**31 - 1, 2**32 - 1, 2**53 - 1, 2**53, 2**62])

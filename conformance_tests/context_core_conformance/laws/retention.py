@@ -104,6 +104,17 @@ class RetentionLaws:
                 clock.advance(60)
         return store
 
+    @promise("RE01")
+    @pytest.mark.parametrize("dry_run", [False, True])
+    def test_what_was_pruned_is_told_by_id(self, subject: Subject, dry_run: bool) -> None:  # noqa: FBT001  # a parameter
+        """By code point, whatever was made or saved first."""
+        subject.requires(Capability.PRUNE)
+        store = subject.open()
+        for workflow_id in ("b", "é", "a", "B", "a-", "c"):
+            store.save_contexts([a_context(workflow_id)] * 2)
+        pruned = store.prune(dry_run=dry_run)
+        assert ranges_of(pruned) == [(workflow_id, 1, 1) for workflow_id in ("B", "a", "a-", "b", "c", "é")]
+
     @promise("RE01", "RE02")
     @each_wanted
     def test_prune_removes_exactly_what_its_dry_run_names(

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from context_core import VersionNotFoundError
-from context_core.records import BatchRequest, DeleteRequest, QueryRequest, Want
+from context_core.records import BatchRequest, DeleteRequest, QueryRequest, SavedVersion, Want
 from context_core_conformance.laws.time_zones import ZONES, ProcessZoneLaws
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import EPOCH, TickingClock, a_context
 from context_core_conformance.subject import Subject
-from context_core_conformance.verbs import Store
+from context_core_conformance.verbs import Store, a_save, apply, headers_of
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -34,6 +34,16 @@ class TimeLaws(ProcessZoneLaws):
             store.save_context(a_context())
         assert saved_times(store) == moments
         assert [moment.tzinfo for moment in saved_times(store)] == [UTC] * 3
+
+    @promise("TI01", "VE02", "BA02")
+    def test_an_answer_tells_the_time_that_is_stored(self, subject: Subject) -> None:
+        """To the microsecond, for a save and for each save of a batch; every handle reads its own clock."""
+        for number, microsecond in enumerate((1, 999, 1_001, 123_456, 999_999)):
+            moment = EPOCH.replace(microsecond=microsecond) + timedelta(seconds=number)
+            backend = subject.backend(clock=TickingClock(moment))
+            answers = [backend.save(a_save()), *apply(backend, a_save(), a_save())]
+            assert [each.saved_at for each in answers if isinstance(each, SavedVersion)] == [moment] * 3
+            assert [header.saved_at for header in headers_of(backend, "order-7")][-3:] == [moment] * 3
 
     @promise("TI01")
     def test_every_write_reads_the_injected_clock(self, subject: Subject) -> None:

@@ -1,13 +1,16 @@
 """Laws of the version group: history is append-only."""
 
+from datetime import timedelta
+
+import attrs
 import pytest
 
-from context_core import ContextNotFoundError, VersionConflictError, VersionHeader, VersionNotFoundError
-from context_core.records import DeleteRequest, SavedVersion, VersionRequest, Want
+from context_core import Capability, ContextNotFoundError, VersionConflictError, VersionHeader, VersionNotFoundError
+from context_core.records import DeleteRequest, Origin, QueryRequest, SavedVersion, Story, VersionRequest, Want
 from context_core_conformance.laws.version_stories import StoryLaws
 from context_core_conformance.laws.version_times import AsOfLaws
 from context_core_conformance.promises import promise
-from context_core_conformance.samples import EPOCH, a_context
+from context_core_conformance.samples import EPOCH, TickingClock, a_context
 from context_core_conformance.subject import Subject
 from context_core_conformance.verbs import Store, a_save, apply, everything, headers_of, loaded
 
@@ -30,6 +33,34 @@ class VersionLaws(AsOfLaws, StoryLaws):
         assert store.save_contexts([a_context("b"), a_context("a"), a_context("c"), a_context("b")]) == [2, 5, 1, 3]
         assert store.rollback("a", 2) == 6
         assert [store.save_context(a_context(name)) for name in "abc"] == [7, 4, 2]
+
+    @promise("VE03", "VE08", "TI02", "QU12")
+    def test_the_head_is_the_highest_version_whatever_its_times(self, subject: Subject) -> None:
+        """Not the one that says that it was updated last; its header is that of the version, with the first's birth."""
+        backend = subject.backend(clock=TickingClock())
+        has_keys = Capability.IDEMPOTENCY in subject.capabilities
+        for days in (2, 9, 5, 1):
+            moment = EPOCH + timedelta(days=days)
+            key = f"k{days}" if has_keys else None
+            request = a_save(key=key, created_at=moment, updated_at=moment, feature=f"f{days}", tags=["b", "a", "b"])
+            backend.save(attrs.evolve(request, origin=Origin(workflow_id="source", version=days)))
+        assert [document.version for document in loaded(backend, "order-7")] == [4]
+        assert [document.version for document in loaded(backend, "order-7", as_of=EPOCH)] == [4]
+        newest = headers_of(backend, "order-7")[-1]
+        expected = attrs.evolve(newest, created_at=EPOCH + timedelta(days=2))
+        assert (newest.version, newest.feature, newest.tags) == (4, "f1", ("b", "a", "b"))
+        for want in (Want.HEADERS, Want.RECORDS):
+            assert list(backend.query(QueryRequest(want=want)).headers) == [expected]
+
+    @promise("VE07", "VE12", "QU09")
+    @pytest.mark.parametrize("of", ["order-7", Story(epic_num=1, story_num=2)], ids=["workflow", "story"])
+    def test_a_count_of_a_history_ignores_the_page(self, subject: Subject, of: str | Story) -> None:
+        """It is of all versions."""
+        backend = subject.backend()
+        apply(backend, *(a_save() for _ in range(3)))
+        for limit, offset in ((0, 0), (2, 0), (None, 2), (1, 1)):
+            request = VersionRequest(of=of, want=Want.COUNT, limit=limit, offset=offset)
+            assert backend.version(request).count == 3
 
     @promise("VE01")
     def test_a_refused_save_uses_no_number(self, subject: Subject) -> None:

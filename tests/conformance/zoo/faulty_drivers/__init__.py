@@ -4,6 +4,7 @@ A fault is a driver of a few lines. Its docstring says what is wrong, `breaks` w
 """
 
 from faulty_drivers import (
+    in_answers,
     in_batches,
     in_bounds,
     in_calls,
@@ -51,6 +52,7 @@ FAULT_MODULES = (
         in_seldom_verbs,
         in_the_core,
         in_waits,
+        in_answers,
     ),
 )
 """The modules that fill the list."""
