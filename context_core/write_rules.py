@@ -70,7 +70,7 @@ MOST_VERSIONS: Final = 2**63 - 1
 """The last version number: those of the engines have 64 bits."""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # made at each save: attrs fills the __dict__ of a frozen class faster than its slots
 class Standing:
     """What stands of a workflow when a write begins.
 

@@ -59,7 +59,7 @@ _WRITE_TOMBSTONE: Final = """
     ON CONFLICT (workflow_id) DO UPDATE SET last_version = excluded.last_version, deleted_at = excluded.deleted_at"""
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # made at each save: attrs fills the __dict__ of a frozen class faster than its slots
 class _Head:
     """Where a workflow stands: its newest version, or that of its tombstone where it does not exist.
 
