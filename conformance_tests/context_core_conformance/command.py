@@ -17,7 +17,7 @@ from context_core.files import whole_file
 from context_core_conformance.promises import PROMISES
 from context_core_conformance.report import html, json_format, junit
 from context_core_conformance.report.results import EXIT_CODES, Run
-from context_core_conformance.report.running import Order, run
+from context_core_conformance.report.running import RunRequest, interrupted_by_signals, run
 from context_core_conformance.report.targets import Target, parse_target
 from context_core_conformance.report.terminal import Bar, show
 
@@ -82,18 +82,19 @@ def conformance(  # noqa: PLR0913  # one a name of the command line
     if unknown:
         raise click.UsageError(f"there is no promise {', '.join(unknown)}; they are {', '.join(PROMISES)}")
     console = Console(highlight=False)
-    order = Order(
+    request = RunRequest(
         target=checked,
         seed=secrets.randbelow(10**6) if seed is None else seed,
         promises=promises,
         law_timeout_s=law_timeout,
     )
-    with Bar(console) as bar:
-        result = run(order, bar)
-    show(console, result, checked)
-    for form, file in {"json": json_file, "junit": junit_file, "html": html_file}.items():
-        if file is not None:
-            _write(file, WRITERS[form](result, checked))
+    with interrupted_by_signals():
+        with Bar(console) as bar:
+            result = run(request, bar)
+        show(console, result, checked)
+        for form, file in {"json": json_file, "junit": junit_file, "html": html_file}.items():
+            if file is not None:
+                _write(file, WRITERS[form](result, checked))
     context.exit(EXIT_CODES[result.verdict])
 
 

@@ -4,6 +4,8 @@ from typing import Final
 
 BACKEND: Final = "--context-backend"
 PROMISE: Final = "--context-promise"
+PREFIX: Final = "--context-prefix"
+"""For `context-core conformance`, which tells after the run with which prefix the names of its stores begin."""
 EVENTS: Final = "--context-events"
 """For `context-core conformance`, which reads what happens from a pipe."""
 

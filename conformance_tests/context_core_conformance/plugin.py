@@ -38,6 +38,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         help="run only the laws of this promise, VE01 for one; may be repeated",
     )
+    group.addoption(options.PREFIX, metavar="NAME", help=argparse.SUPPRESS)
     group.addoption(options.EVENTS, metavar="FD", type=int, help=argparse.SUPPRESS)
 
 

@@ -12,6 +12,7 @@ from context_core import ConfigurationError
 from context_core_conformance import options, selection, test_backend
 from context_core_conformance.integrity import IntegrityCheck
 from context_core_conformance.promises import PROMISES
+from context_core_conformance.report.causes import differences, short
 from context_core_conformance.report.collecting import Recorder
 from context_core_conformance.report.events import EventWriter
 from context_core_conformance.report.marks import promises_of
@@ -37,7 +38,7 @@ class Suite:
         suite = cls(Redactor.of(url or ""), IntegrityCheck.registered(config))
         if url is not None:
             try:
-                test_backend.TestBackend.template = UrlTemplate.parse(url)
+                test_backend.TestBackend.template = UrlTemplate.parse(url, prefix=config.getoption(options.PREFIX))
             except ConfigurationError as error:
                 raise pytest.UsageError(f"{options.BACKEND}: {error}") from error
         promises = selection.asked(config)
@@ -52,6 +53,11 @@ class Suite:
             stream = open(events, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # a descriptor, open until the process ends
             config.pluginmanager.register(Recorder(EventWriter(stream), suite.redact))
         return suite
+
+    def pytest_assertrepr_compare(self, op: str, left: object, right: object) -> list[str] | None:
+        """Name the fields in which two values differ; pytest names those of two objects, not of two lists of objects."""
+        lines = differences(left, right) if op == "==" else []
+        return [f"{short(left)} == {short(right)}", *lines] if lines else None
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
         """Put the promises of a law among its properties, where the JUnit report shows them."""

@@ -29,8 +29,12 @@ class UrlTemplate:
     _numbers: Iterator[int] = attrs.field(factory=itertools.count, init=False, repr=False, eq=False)
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, *, prefix: str | None = None) -> Self:
         """Check *text* before anything is opened.
+
+        Args:
+            text: The URL with its placeholders.
+            prefix: What every `{unique}` begins with; a new name by default.
 
         Raises:
             ConfigurationError: It is no URL, holds an unknown placeholder, or none: then every law would run in one
@@ -49,7 +53,7 @@ class UrlTemplate:
                 f"{masked(text)} is one store, and every law writes and deletes in a new, empty one: "
                 f"let {{tmp_path}} stand for a fresh folder or {{unique}} for a fresh name, as in {_suggestion(text)}"
             )
-        return cls(text)
+        return cls(text) if prefix is None else cls(text, prefix)
 
     def __str__(self) -> str:
         """The template as it may be shown."""

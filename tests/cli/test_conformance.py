@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,8 +16,9 @@ from context_core_conformance import PROMISES
 pytest.importorskip("click", reason="the extra 'cli' is not installed")
 
 DRIVERS = '''
-import os, signal, threading
+import multiprocessing, os, signal, threading
 from context_core import errors
+from context_core_sqlite import SqliteBackend
 from context_core_memory import MemoryBackend
 
 class Good(MemoryBackend):
@@ -77,6 +79,30 @@ class Used(Shared):
         store = cls("in production", clock=clock)
         ContextPersistence(store).save_context(WorkflowContext("w", 1, 1, "f", "n"))
         return store
+
+class Mistyped(MemoryBackend):
+    scheme = "mistyped"
+    def version(self, request):
+        return self._versoin(request)
+
+class Dying(SqliteBackend):
+    """It works, but in the processes that a law starts."""
+    scheme = "dying"
+    def save(self, request):
+        if multiprocessing.parent_process() is not None:
+            self.nothing_of_the_kind()
+        return super().save(request)
+
+class Ended(MemoryBackend):
+    """Somebody ends the command while the laws run."""
+    scheme = "ended"
+    queries = 0
+    def query(self, request):
+        Ended.queries += 1
+        if Ended.queries == 40:
+            os.kill(os.getppid(), getattr(signal, os.environ["ENDED_BY"]))
+            threading.Event().wait()
+        return super().query(request)
 '''
 SUITES = """
 from context_core_conformance import BackendContract
@@ -93,7 +119,20 @@ class NoContract:
     def test_something(self):
         pass
 """
-NAMES = ("good", "unlimited", "crashing", "hanging", "silent", "leaky", "closed", "shared", "used")
+NAMES = (
+    "good",
+    "unlimited",
+    "crashing",
+    "hanging",
+    "silent",
+    "leaky",
+    "closed",
+    "shared",
+    "used",
+    "mistyped",
+    "dying",
+    "ended",
+)
 
 
 @pytest.fixture(scope="module")
@@ -261,6 +300,50 @@ def test_a_crash_names_the_law_it_happened_in(run, tmp_path):
     assert "odd_drivers.py" in failure["came"], "it tells where"
     assert "was killed by SIGSEGV in test_" in report["stopped"]
     assert "not_reached" in {law["outcome"] for law in report["laws"]}
+
+
+def test_one_error_behind_many_laws_is_told_once(run, tmp_path):
+    """By the line of the driver that it comes from, with the request that the driver got."""
+    done = run("mistyped://{unique}", "--promise", "VE12", "--json", "r.json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    (cause,) = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["causes"]
+    assert cause["cause"].startswith("AttributeError at ")
+    assert "odd_drivers.py" in cause["cause"]
+    assert len(cause["laws"]) > 2
+    assert done.stdout.count("object has no attribute '_versoin'") == 1
+    assert "request = VersionRequest(" in done.stdout
+
+
+def test_a_process_of_a_law_that_crashes_shows_its_traceback(run, tmp_path):
+    """In the report: nobody sees the standard error of the laws."""
+    done = run("dying:///{tmp_path}/store.db", "--promise", "CA03", "--json", "r.json")
+    assert done.returncode == 1, done.stdout + done.stderr
+    failures = [law["failure"] for law in json.loads((tmp_path / "r.json").read_text())["laws"] if law["failure"]]
+    assert failures
+    for failure in failures:
+        assert "object has no attribute 'nothing_of_the_kind'" in failure["came"]
+        assert failure["cause"].endswith(", in save")
+
+
+@pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
+def test_a_run_that_is_ended_reports_what_it_judged(run, tmp_path, number):
+    """Ctrl-C, or a build machine that gives up: exit code 3, and the laws that ran are there."""
+    done = run("ended://{unique}", "--promise", "QU05", "--promise", "QU11", "--json", "r.json", ENDED_BY=number)
+    assert done.returncode == 3, done.stdout + done.stderr
+    report = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
+    assert report["stopped"] == "it was interrupted"
+    assert {"passed", "not_reached"} <= {law["outcome"] for law in report["laws"]}
+    assert "it was interrupted" in done.stdout
+
+
+def test_a_run_by_url_says_how_to_remove_its_stores(run, tmp_path):
+    """By the prefix that their names really have."""
+    done = run(f"dying:///{tmp_path}/{{unique}}.db", "--promise", "QU12", "--json", "r.json")
+    (prefix,) = set(re.findall(r"conformance_[0-9a-f]{8}", json.loads((tmp_path / "r.json").read_text())["left"]))
+    assert prefix in done.stdout
+    stores = [path.name for path in tmp_path.glob("*.db")]
+    assert stores
+    assert [name for name in stores if not name.startswith(prefix)] == []
 
 
 def test_a_law_that_hangs_is_broken(run, tmp_path):

@@ -13,8 +13,10 @@ import pytest
 from rich.console import Console
 
 from context_core import Capability, ConfigurationError
+from context_core.records import QueryRequest
 from context_core_conformance import PROMISES
 from context_core_conformance.report import html, json_format, junit, terminal
+from context_core_conformance.report.causes import cause_of, crash_in, differences, values_of
 from context_core_conformance.report.events import EventWriter, case_of, driver_of
 from context_core_conformance.report.judging import LAWS, judged
 from context_core_conformance.report.results import (
@@ -55,7 +57,13 @@ BROKEN = case(
     "CA01",
     name=f"test_broken[{HOSTILE}]",
     outcome=CaseOutcome.FAILED,
-    failure=Failure(did=f"assert {HOSTILE}", came=f"AssertionError: {HOSTILE}\nmore of it", place="laws/cas.py:7"),
+    failure=Failure(
+        did=f"assert {HOSTILE}",
+        came=f"AssertionError: {HOSTILE}\nmore of it",
+        place="laws/cas.py:7",
+        values=(f"limit = {HOSTILE}",),
+        cause="KeyError at driver/read.py:7, in load",
+    ),
 )
 CASES = (
     case("test_held", "VE01"),
@@ -244,6 +252,8 @@ class TestEveryForm:
             f"assert {HOSTILE}",
             f"AssertionError: {HOSTILE}",
             "--hypothesis-seed=7",
+            f"limit = {HOSTILE}",
+            "KeyError at driver/read.py:7, in load",
         ):
             assert said in text
 
@@ -280,6 +290,135 @@ class Page(HTMLParser):
 def html_text(source):
     """The text of a page as a reader sees it."""
     return "".join(Page(source).text)
+
+
+def failed(law, *promises, cause="", **fields):
+    """A failed case, with the cause of its failure."""
+    return case(
+        law,
+        *promises,
+        outcome=CaseOutcome.FAILED,
+        failure=Failure(did="did()", came="KeyError: 1", place="laws/x.py:1", cause=cause),
+        **fields,
+    )
+
+
+class TestCauses:
+    TYPO = "NameError at driver/read.py:7, in load"
+    CASES = (
+        failed("test_alone", "CA01", cause="ValueError at driver/read.py:9, in load"),
+        failed("test_first", "VE01", cause=TYPO),
+        failed("test_second", "VE02", cause=TYPO, name="test_second[1]"),
+        failed("test_second", "VE02", cause=TYPO, name="test_second[2]"),
+        failed("test_silent", "VE03"),
+    )
+
+    def test_failures_of_one_cause_are_one_group(self):
+        """Causes of many laws come first; a failure without a cause groups with the cases of its law alone."""
+        groups = a_run(self.CASES).causes
+        assert [(group.cause, group.laws, group.promises, len(group.cases)) for group in groups] == [
+            (self.TYPO, ("test_first", "test_second"), ("VE01", "VE02"), 3),
+            ("", ("test_silent",), ("VE03",), 1),
+            ("ValueError at driver/read.py:9, in load", ("test_alone",), ("CA01",), 1),
+        ]
+
+    @pytest.mark.parametrize("form", ["terminal", "html"])
+    def test_a_shared_cause_is_told_once(self, form):
+        """With all its laws, and one example."""
+        text = shown(form, a_run(self.CASES))
+        text = html_text(text) if form == "html" else text
+        assert text.count(self.TYPO) <= 2  # as the title and, on the page, once more below its example
+        assert "test_first, test_second" in text
+        assert text.count("did()") == 3
+
+    def test_programs_get_the_groups(self):
+        """As names of promises, laws and cases."""
+        first = json.loads(shown("json", a_run(self.CASES)))["causes"][0]
+        assert first["cause"] == self.TYPO
+        assert first["promises"] == ["VE01", "VE02"]
+        assert first["cases"] == ["test_first", "test_second[1]", "test_second[2]"]
+
+    def test_a_run_that_is_broken_and_did_not_finish_says_both(self):
+        """A reader must not take it for a run to the end."""
+        headline = a_run(self.CASES, stopped="it was interrupted").headline
+        assert "broken" in headline
+        assert headline.endswith("The run did not finish: it was interrupted")
+
+
+def raised(action):
+    """The error that *action* raises."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # any: the test looks at what it is
+        action()
+    return caught.value
+
+
+def a_driver(request):
+    raise LookupError(request)
+
+
+class TestCauseOfFailure:
+    def test_it_names_the_innermost_frame_outside_the_suite(self):
+        """Also where the driver wrapped the error in another one."""
+
+        def wrapped():
+            try:
+                a_driver(1)
+            except LookupError as error:
+                raise ValueError("number 3") from error
+
+        here = r"LookupError at conformance/test_reports\.py:\d+, in a_driver"
+        assert re.fullmatch(here, cause_of(raised(lambda: a_driver(2))))
+        assert re.fullmatch(here, cause_of(raised(wrapped)))
+
+    def test_without_a_frame_it_is_the_shape_of_the_message(self):
+        """Numbers and quoted texts differ from law to law."""
+        assert cause_of(ValueError("'a' is 1\nand more")) == cause_of(ValueError("'b' is 22")) == "ValueError: '…' is N"
+
+    def test_a_difference_is_known_by_its_field(self):
+        """Wherever in a list the value stands; an assertion that says nothing more has no cause to share."""
+        one, other = (AssertionError(f"assert\n  differs at [{n}].saved_at: 1 != 2") for n in (1, 20))
+        assert cause_of(one) == cause_of(other) == "values differ in [N].saved_at"
+        assert cause_of(AssertionError("assert False")) == ""
+
+    def test_a_process_that_crashed_is_known_by_its_traceback(self):
+        """Which it printed before it ended."""
+        printed = """warning
+Traceback (most recent call last):
+  File "/home/me/driver/write.py", line 7, in save
+    self.nothing()
+NameError: name 'nothing' is not defined
+"""
+        crash = crash_in(printed)
+        assert crash.startswith("Traceback")
+        assert cause_of(ChildProcessError("died"), crash).endswith("at driver/write.py:7, in save")
+        assert crash_in("warning") == ""
+
+    def test_the_values_of_a_statement_are_shown(self):
+        """Those that its names had, and the request that the driver got."""
+        request = QueryRequest(limit=3)
+        error = raised(lambda: a_driver(request))
+        lines = values_of("assert query(limit) == found", {"limit": 3, "found": [1], "other": 5, "query": print}, error)
+        assert lines == ("limit = 3", "found = [1]", "request = QueryRequest(limit=3)")
+
+
+class TestDifferences:
+    @pytest.mark.parametrize(
+        ("left", "right", "line"),
+        [
+            ([DRIVER], [attrs.evolve(DRIVER, schema_version=4)], "differs at [0].schema_version: 3 != 4"),
+            ({"a": (1, 2)}, {"a": (1, 3)}, "differs at ['a'][1]: 2 != 3"),
+            ([1], [1, 2], "differs at [1]: nothing != 2"),
+            ([1], [True], "differs at [0]: 1 != True"),
+            ({"a": 1}, {}, "differs at ['a']: 1 != nothing"),
+        ],
+    )
+    def test_the_field_is_named(self, left, right, line):
+        """In lists, tuples, mappings and objects, however deep."""
+        assert differences(left, right) == [line]
+
+    def test_plain_values_are_left_to_pytest(self):
+        """As are values without a difference."""
+        assert differences(1, 2) == differences("a", "b") == differences([1], [1]) == []
 
 
 class TestPage:
@@ -322,7 +461,7 @@ class TestPage:
 class TestJson:
     KEYS = (
         "format format_version verdict headline is_partial stopped left target driver versions seed started_at "
-        "duration_s totals promises laws"
+        "duration_s totals causes promises laws"
     )
     PROMISE_KEYS = "id group sentence keeper capability outcome reason cause laws cases failed duration_s"
     LAW_KEYS = "name law sentence promises outcome reason duration_s failure"
@@ -335,7 +474,7 @@ class TestJson:
         assert {tuple(promise) for promise in found["promises"]} == {tuple(self.PROMISE_KEYS.split())}
         assert {tuple(law) for law in found["laws"]} == {tuple(self.LAW_KEYS.split())}
         (failure,) = (law["failure"] for law in found["laws"] if law["failure"])
-        assert list(failure) == ["did", "came", "place", "replay"]
+        assert list(failure) == ["did", "came", "place", "values", "cause", "replay"]
         assert list(found["totals"]) == [outcome.value for outcome in Outcome]
 
     def test_it_is_complete(self):

@@ -11,6 +11,7 @@ import attrs
 import pytest
 
 from context_core_conformance.contract import BackendContract
+from context_core_conformance.report.causes import cause_of, crash_in, values_of
 from context_core_conformance.report.events import EventWriter
 from context_core_conformance.report.marks import promises_of, refusals_of
 from context_core_conformance.report.preflight import PreflightError, examine
@@ -123,10 +124,14 @@ class Recorder:
         suite = [entry for entry in frames if "context_core_conformance" in str(entry.path)]
         entry = (own or suite or frames)[-1]
         path = str(entry.path).rpartition("context_core_conformance/")[2]
+        error, statement, crash = call.excinfo.value, _statement(entry), crash_in(report.capstderr)
+        came = [_what_came(error), *([f"a process of the law printed:\n{_short(crash)}"] if crash else [])]
         return Failure(
-            did=self._shown(_statement(entry)),
-            came=self._shown(_what_came(call.excinfo.value)),
+            did=self._shown(statement),
+            came=self._shown("\n".join(came)),
             place=self._shown(f"{path}:{entry.lineno + 1}"),
+            values=tuple(map(self._shown, values_of(statement, entry.frame.f_locals, error))),
+            cause=self._shown(cause_of(error, crash if isinstance(error, ChildProcessError) else "")),
         )
 
     def _shown(self, text: str) -> str:

@@ -58,7 +58,8 @@ def case_of(fields: Mapping[str, Any]) -> Case:
             "refuses": tuple(fields["refuses"]),
             "outcome": CaseOutcome(fields["outcome"]),
             "skip": fields["skip"] and SkipKind(fields["skip"]),
-            "failure": fields["failure"] and Failure(**fields["failure"]),
+            "failure": fields["failure"]
+            and Failure(**{**fields["failure"], "values": tuple(fields["failure"]["values"])}),
         }
     )
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from itertools import groupby
@@ -10,7 +10,7 @@ from string import Template
 from typing import Final
 
 from context_core_conformance.promises import PROMISES
-from context_core_conformance.report.results import Case, CaseOutcome, Outcome, PromiseResult, Run
+from context_core_conformance.report.results import BROAD, Case, CaseOutcome, CauseGroup, Outcome, PromiseResult, Run
 from context_core_conformance.report.targets import Target, replay_command
 from context_core_conformance.report.wording import MARKS, WORDS, counted, how_much, seconds
 
@@ -59,21 +59,29 @@ def _facts(run: Run) -> Iterable[tuple[str, str]]:
 
 
 def _failures(run: Run, target: Target) -> str:
-    shown = [*run.failed, *(case for case in run.cases if case.outcome is CaseOutcome.DEVIATED)]
+    deviated = [case for case in run.cases if case.outcome is CaseOutcome.DEVIATED]
+    shown = [*run.causes, *(CauseGroup(cause="", cases=(case,)) for case in deviated)]
     if not shown:
         return ""
-    parts = [_failure(case, run, target, is_open=number < OPEN_AT_FIRST) for number, case in enumerate(shown)]
+    parts = [_cause(group, run, target, is_open=number < OPEN_AT_FIRST) for number, group in enumerate(shown)]
     return "\n".join(["<section>", "<h2>What is broken</h2>", *parts, "</section>"])
 
 
-def _failure(case: Case, run: Run, target: Target, *, is_open: bool) -> str:
-    told = [(counted(len(case.promises), "promise").partition(" ")[2].capitalize(), _promises(case))]
+def _cause(group: CauseGroup, run: Run, target: Target, *, is_open: bool) -> str:
+    """One cause with all its laws, and its first case as the example."""
+    case, is_shared = group.cases[0], len(group.laws) > 1
+    told = [(counted(len(group.promises), "promise").partition(" ")[2].capitalize(), _promises(group))]
+    if is_shared:
+        told += [(f"{counted(len(group.laws), 'law')} with this cause", _names(group.laws))]
+        told += [("For example", f"<p><code>{escape(case.name)}</code></p>")]
+    elif len(group.cases) > 1:
+        told += [(f"{counted(len(group.cases), 'case')} of this law", _names([each.name for each in group.cases]))]
     told += [("What was expected", f"<p>{escape(case.sentence)}</p>")]
     if case.failure is not None:
-        told += [
-            (f"What was done {escape(_at(case.failure.place))}", _block(case.failure.did)),
-            ("What came", _block(case.failure.came)),
-        ]
+        told += [(f"What was done {escape(_at(case.failure.place))}", _block(case.failure.did))]
+        told += [("With these values", _block("\n".join(case.failure.values)))] if case.failure.values else []
+        told += [("What came", _block(case.failure.came))]
+        told += [("Cause", f"<p><code>{escape(case.failure.cause)}</code></p>")] if case.failure.cause else []
     if case.reason:
         told.append(("Declared, because", f"<p>{escape(case.reason)}</p>"))
     told.append(("To run it again", _block(replay_command(target, run.seed, case.name))))
@@ -81,15 +89,19 @@ def _failure(case: Case, run: Run, target: Target, *, is_open: bool) -> str:
     kind = "failure deviated" if case.outcome is CaseOutcome.DEVIATED else "failure"
     return (
         f'<details class="{kind}"{" open" if is_open else ""}>'
-        f"<summary><h3><code>{escape(case.name)}</code></h3></summary>\n{body}\n</details>"
+        f"<summary><h3><code>{escape(group.cause if is_shared else case.name)}</code></h3></summary>\n{body}\n</details>"
     )
 
 
-def _promises(case: Case) -> str:
-    """The promises of a law, in their own words as long as they are few."""
-    links = {name: f'<a href="#{escape(name)}">{escape(name)}</a>' for name in case.promises}
-    if case.is_broad:
-        return f"<p>One or more of {', '.join(links.values())}</p>"
+def _names(names: Sequence[str]) -> str:
+    return f"<p>{', '.join(f'<code>{escape(name)}</code>' for name in names)}</p>"
+
+
+def _promises(group: CauseGroup) -> str:
+    """The promises of a cause, in their own words as long as they are few."""
+    links = {name: f'<a href="#{escape(name)}">{escape(name)}</a>' for name in group.promises}
+    if len(links) > BROAD:
+        return f"<p>{'One or more of ' if len(group.laws) == 1 else ''}{', '.join(links.values())}</p>"
     return "".join(f"<p>{link} {_prose(PROMISES[name].sentence)}</p>" for name, link in links.items())
 
 

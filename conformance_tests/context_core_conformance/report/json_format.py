@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import attrs
 
-from context_core_conformance.report.results import Case, PromiseResult, Run
+from context_core_conformance.report.results import Case, CauseGroup, PromiseResult, Run
 from context_core_conformance.report.targets import Target, replay_command
 
 FORMAT: Final = "context-core-conformance"
@@ -38,6 +38,7 @@ def to_dict(run: Run, target: Target) -> dict[str, Any]:
         "started_at": run.started_at.isoformat(),
         "duration_s": round(run.duration_s, 3),
         "totals": {outcome.value: count for outcome, count in run.totals.items()},
+        "causes": [_cause(group) for group in run.causes],
         "promises": [_promise(result) for result in run.promises],
         "laws": [_case(case, run, target) for case in run.cases],
     }
@@ -58,6 +59,15 @@ def _promise(result: PromiseResult) -> dict[str, Any]:
         "cases": result.cases,
         "failed": [case.name for case in result.failed],
         "duration_s": round(result.duration_s, 3),
+    }
+
+
+def _cause(group: CauseGroup) -> dict[str, Any]:
+    return {
+        "cause": group.cause,
+        "promises": list(group.promises),
+        "laws": list(group.laws),
+        "cases": [case.name for case in group.cases],
     }
 
 

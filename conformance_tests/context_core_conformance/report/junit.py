@@ -48,8 +48,10 @@ def _test_case(case: Case, run: Run, target: Target) -> ET.Element:
                 [
                     f"expected: {case.sentence}",
                     f"did: {case.failure.did}",
+                    *(f"with: {value}" for value in case.failure.values),
                     f"came: {case.failure.came}",
                     f"at: {case.failure.place}",
+                    *([f"cause: {case.failure.cause}"] if case.failure.cause else []),
                     f"replay: {replay_command(target, run.seed, case.name)}",
                 ]
             )

@@ -38,11 +38,15 @@ class Failure:
         did: The statement of the law that failed.
         came: What came instead of what the law says, a few lines of text.
         place: File and line of the statement.
+        values: The values that the statement used, and the request that the driver got, as ``name = value``.
+        cause: What stands behind it, in one line that is the same for all failures of one cause; empty if not known.
     """
 
     did: str
     came: str
     place: str
+    values: tuple[str, ...] = ()
+    cause: str = ""
 
 
 @attrs.frozen(kw_only=True)
@@ -72,6 +76,29 @@ class Case:
     def is_broad(self) -> bool:
         """Whether it checks so many promises at once that its failure does not tell which of them is broken."""
         return len(self.promises) > BROAD
+
+
+@attrs.frozen(kw_only=True)
+class CauseGroup:
+    """The failed cases that have one cause.
+
+    Attributes:
+        cause: The cause in one line; empty where the cases of one law fail for a reason that no other law shares.
+    """
+
+    cause: str
+    cases: tuple[Case, ...]
+
+    @property
+    def laws(self) -> tuple[str, ...]:
+        """The names of the laws, each once."""
+        return tuple(dict.fromkeys(case.law for case in self.cases))
+
+    @property
+    def promises(self) -> tuple[str, ...]:
+        """The ids of the promises, each once. A law that checks many promises at once counts only where it is alone."""
+        cases = [case for case in self.cases if not case.is_broad] or self.cases
+        return tuple(dict.fromkeys(promise_id for case in cases for promise_id in case.promises))
 
 
 class Outcome(StrEnum):
@@ -192,6 +219,19 @@ class Run:
         )
 
     @property
+    def causes(self) -> Sequence[CauseGroup]:
+        """The cases that failed, grouped by what stands behind them: causes of many laws first."""
+        groups: dict[str, list[Case]] = {}
+        for case in self.failed:
+            cause = case.failure.cause if case.failure is not None else ""
+            groups.setdefault(cause or f"law {case.law}", []).append(case)
+        found = [
+            CauseGroup(cause=cases[0].failure.cause if cases[0].failure else "", cases=tuple(cases))
+            for cases in groups.values()
+        ]
+        return sorted(found, key=lambda group: -len(group.laws))
+
+    @property
     def is_partial(self) -> bool:
         """Whether only some promises were asked about."""
         return any(result.cause is Cause.NOT_CHOSEN for result in self.promises)
@@ -214,7 +254,8 @@ class Run:
         match self.verdict:
             case Verdict.BROKEN:
                 doubt = f", {self.totals[Outcome.IN_DOUBT]} in doubt" if self.totals[Outcome.IN_DOUBT] else ""
-                return f"{_promises(self.totals[Outcome.BROKEN])} broken{doubt}{part}"
+                early = f". The run did not finish: {self.stopped}" if self.stopped else ""
+                return f"{_promises(self.totals[Outcome.BROKEN])} broken{doubt}{part}{early}"
             case Verdict.DEVIATES:
                 return f"{_promises(self.totals[Outcome.DEVIATED])} broken as declared, and no other{part}"
             case Verdict.INCOMPLETE:

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from typing import Any, Final
 
 import attrs
 
+from context_core_conformance import options
 from context_core_conformance.promises import PROMISES
 from context_core_conformance.report.events import case_of, driver_of
 from context_core_conformance.report.judging import judged
@@ -37,7 +39,7 @@ ENDING_S: Final = 10.0
 
 
 @attrs.frozen(kw_only=True)
-class Order:
+class RunRequest:
     """What is to be run.
 
     Attributes:
@@ -96,18 +98,18 @@ class _Progress:
         self.end(attrs.evolve(law, outcome=CaseOutcome.FAILED, failure=failure), listener)
 
 
-def run(order: Order, listener: Listener) -> Run:
+def run(request: RunRequest, listener: Listener) -> Run:
     """Run the suite, telling *listener* of each case; whatever happens, the result says what was reached."""
     started_at, start = datetime.now(UTC), time.monotonic()
     progress = _Progress()
     with tempfile.TemporaryDirectory(prefix="conformance-") as folder:
-        child = _Child(order, Path(folder))
+        child = _Child(request, Path(folder))
         try:
             for event in child.events():
                 progress.take(event, listener)
         except _SilenceError:
             said = child.abort()
-            problem = f"nothing was heard of it for {order.law_timeout_s:g} s"
+            problem = f"nothing was heard of it for {request.law_timeout_s:g} s"
             progress.stopped = f"{problem}, and the process was killed"
             if progress.running:
                 progress.stopped = f"{progress.running} hung, and the process was killed"
@@ -122,10 +124,10 @@ def run(order: Order, listener: Listener) -> Run:
             problem = f"the process {child.death}"
             progress.stopped = f"{problem} in {progress.running}" if progress.running else problem
             progress.fail_running(f"{problem}\n{child.said()}".strip(), listener)
-    return _result(order, progress, started_at, time.monotonic() - start)
+    return _result(request, progress, started_at, time.monotonic() - start)
 
 
-def _result(order: Order, progress: _Progress, started_at: datetime, duration_s: float) -> Run:
+def _result(request: RunRequest, progress: _Progress, started_at: datetime, duration_s: float) -> Run:
     cases = tuple(
         attrs.evolve(case, reason=progress.stopped or "the run ended before it")
         if case.outcome is CaseOutcome.NOT_REACHED
@@ -134,21 +136,43 @@ def _result(order: Order, progress: _Progress, started_at: datetime, duration_s:
     )
     driver = progress.driver
     return Run(
-        target=str(order.target),
+        target=str(request.target),
         driver=driver,
         versions={"Python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
-        seed=order.seed,
+        seed=request.seed,
         started_at=started_at,
         duration_s=duration_s,
         promises=judged(
             cases,
             capabilities=None if driver is None else driver.capabilities,
-            chosen=order.promises or tuple(PROMISES),
+            chosen=request.promises or tuple(PROMISES),
         ),
         cases=cases,
         stopped=progress.stopped,
-        left=order.target.left if driver else "",
+        left=request.target.left if driver else "",
     )
+
+
+@contextlib.contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGINT raise KeyboardInterrupt once in this block; after the first, both are ignored.
+
+    So a run that is ended from outside still writes its reports. Only the main thread can change signal handlers.
+    """
+
+    def interrupt(*_: object) -> None:
+        for number in previous:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        previous = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 class _SilenceError(Exception):
@@ -158,16 +182,17 @@ class _SilenceError(Exception):
 class _Child:
     """The process that runs the laws."""
 
-    def __init__(self, order: Order, folder: Path) -> None:
+    def __init__(self, request: RunRequest, folder: Path) -> None:
         (folder / "pytest.ini").write_text(SETTINGS, encoding="utf-8")
         self._log = folder / "log"
-        self._redact = order.target.redact
-        self._timeout_s = order.law_timeout_s
+        self._redact = request.target.redact
+        self._timeout_s = request.law_timeout_s
         self._events, theirs = os.pipe()
         command = [
-            *(sys.executable, "-m", "pytest", "--pyargs", order.target.node, *order.target.options),
-            *(option for promise_id in order.promises for option in ("--context-promise", promise_id)),
-            *(f"--hypothesis-seed={order.seed}", f"--context-events={theirs}"),
+            *(sys.executable, "-m", "pytest", "--pyargs", request.target.node, *request.target.options),
+            *(option for promise_id in request.promises for option in ("--context-promise", promise_id)),
+            *(() if request.target.prefix is None else (options.PREFIX, request.target.prefix)),
+            *(f"--hypothesis-seed={request.seed}", f"--context-events={theirs}"),
             *("-p", "hypothesispytest", "-p", "context_core_conformance.plugin", "-p", "no:cacheprovider"),
             *("-c", str(folder / "pytest.ini"), "--rootdir", str(folder), "--basetemp", str(folder / "stores")),
             *("--noconftest", "-q", "--tb=short"),

@@ -23,6 +23,10 @@ class Target(Protocol):
         """What pytest needs beside it."""
 
     @property
+    def prefix(self) -> str | None:
+        """What the name of each store begins with; None where the target itself decides that."""
+
+    @property
     def redact(self) -> Redactor:
         """Takes its secrets out of texts."""
 
@@ -51,6 +55,11 @@ class Address:
         return ("--context-backend", self.template.text)
 
     @property
+    def prefix(self) -> str:
+        """The prefix of `{unique}`."""
+        return self.template.prefix
+
+    @property
     def redact(self) -> Redactor:
         """Knows the password."""
         return Redactor.of(self.template.text)
@@ -60,7 +69,11 @@ class Address:
         """Stores that lie in a server, or in a process that has ended."""
         if not self.template.leaves_stores or self.template.text.startswith("memory:"):
             return ""
-        return f"What the laws stored may still be there: every name begins with {self.template.prefix}"
+        return (
+            f"The stores of this run are not removed: the {{unique}} part of their names begins with "
+            f"{self.template.prefix}. Remove the schemas, tables, keys or files with that prefix. To have each store "
+            "removed after its law, check a test class that defines dispose(url)."
+        )
 
 
 @attrs.frozen
@@ -82,6 +95,10 @@ class TestClass:
     def options(self) -> tuple[str, ...]:
         """A class need not be called Test…, if it is asked for by name."""
         return ("-o", f"python_classes={self.name}")
+
+    @property
+    def prefix(self) -> None:
+        """The class makes the names."""
 
     @property
     def redact(self) -> Redactor:

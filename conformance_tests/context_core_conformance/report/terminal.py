@@ -1,6 +1,6 @@
 """The report on the terminal: a bar while the laws run, then what is broken, and the totals."""
 
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Self
 
 from rich.console import Console
@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from context_core_conformance.report.results import Case, CaseOutcome, Cause, Driver, Outcome, Run, Verdict
+from context_core_conformance.report.results import Case, CaseOutcome, Cause, CauseGroup, Driver, Outcome, Run, Verdict
 from context_core_conformance.report.targets import Target, replay_command
 from context_core_conformance.report.wording import MARKS, WORDS, counted, seconds
 
@@ -24,7 +24,8 @@ COLOURS = {
     Outcome.NOT_RUN: "bright_black",
 }
 SHOWN_IN_FULL = 10
-LINES_IN_FULL = 12
+LINES_IN_FULL = 16
+NAMES_IN_FULL = 6
 
 
 class Bar:
@@ -66,11 +67,10 @@ def show(console: Console, run: Run, target: Target) -> None:
         console.print(Text(run.stopped, style="yellow"))
         return
     _show_driver(console, run, run.driver)
-    by_law = [list(cases) for _, cases in groupby(run.failed, key=lambda case: case.law)]
-    for first, *others in by_law[:SHOWN_IN_FULL]:
-        _show_failure(console, first, len(others), replay_command(target, run.seed, first.name))
-    if len(by_law) > SHOWN_IN_FULL:
-        console.print(f"… and {counted(len(by_law) - SHOWN_IN_FULL, 'more law')}: a report names them all\n")
+    for group in run.causes[:SHOWN_IN_FULL]:
+        _show_cause(console, group, replay_command(target, run.seed, group.cases[0].name))
+    if len(run.causes) > SHOWN_IN_FULL:
+        console.print(f"… and {counted(len(run.causes) - SHOWN_IN_FULL, 'more cause')}: a report names them all\n")
     _show_broken(console, run)
     _show_others(console, run)
     _show_totals(console, run)
@@ -87,27 +87,42 @@ def _show_driver(console: Console, run: Run, driver: Driver) -> None:
     console.print(Text(f"{counted(run.ran, 'case')} in {seconds(run.duration_s)}, seed {run.seed}\n"))
 
 
-def _show_failure(console: Console, case: Case, others: int, replay: str) -> None:
-    title = Text.assemble((f"✘ {', '.join(case.promises[:6])}", "red bold"), f"  {case.name}")
-    if len(case.promises) > 6:
-        title.append(f" and {len(case.promises) - 6} more promises", style="bright_black")
-    if others:
-        title.append(f" and {counted(others, 'more case')}", style="bright_black")
+def _show_cause(console: Console, group: CauseGroup, replay: str) -> None:
+    """One cause, its laws, and its first case as the example."""
+    case, laws = group.cases[0], group.laws
+    more_cases = [counted(len(group.cases) - 1, "more case")] if len(group.cases) > 1 else []
+    title = Text.assemble((f"✘ {_some(group.promises, 'promise')}", "red bold"))
+    title.append(f"  {group.cause}" if len(laws) > 1 else f"  {case.name}")
+    if len(laws) == 1 and more_cases:
+        title.append(f" and {more_cases[0]}", style="bright_black")
     console.print(title)
     table = Table.grid(padding=(0, 1))
     table.add_column(style="bright_black", no_wrap=True)
     table.add_column(overflow="fold")
+    if len(laws) > 1:
+        table.add_row("broke", Text(_some(laws, "law")))
+        table.add_row("such as", Text(case.name))
     table.add_row("expected", Text(case.sentence))
     if case.failure is not None:
         place = f"  ({case.failure.place})" if case.failure.place else ""
         table.add_row("did", Text(f"{case.failure.did}{place}"))
+        if case.failure.values:
+            table.add_row("with", Text("\n".join(case.failure.values)))
         lines = case.failure.came.splitlines()
         shown = lines if len(lines) <= LINES_IN_FULL else [*lines[: LINES_IN_FULL - 1], "…"]
         table.add_row("came", Text("\n".join(shown)))
+        if case.failure.cause and len(laws) == 1:
+            table.add_row("cause", Text(case.failure.cause))
     console.print(Padding(table, (0, 0, 0, 2)))
     # On a line of its own and never wrapped: it is there to be pasted.
     console.print(Padding(Text("again", style="bright_black"), (0, 0, 0, 2)))
     console.print(Text(f"    {replay}\n"), soft_wrap=True)
+
+
+def _some(names: Sequence[str], noun: str) -> str:
+    """The first of many names, and how many more there are."""
+    more = f" and {counted(len(names) - NAMES_IN_FULL, f'more {noun}')}" if len(names) > NAMES_IN_FULL else ""
+    return f"{', '.join(names[:NAMES_IN_FULL])}{more}"
 
 
 def _show_broken(console: Console, run: Run) -> None:
