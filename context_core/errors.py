@@ -39,7 +39,7 @@ password. An engine's own exception is always the ``__cause__``.
 """
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 MOST_CHARACTERS: Final = 1_500
 """A message ends here, so that an id or a filter of a megabyte makes no log entry of a megabyte."""
@@ -296,6 +296,25 @@ class DamagedHistoryError(PersistenceError):
         self.workflow_id = workflow_id
         self.problem = problem
         super().__init__(f"workflow {shown(workflow_id, 300)} {problem}: store.repair() mends it")
+
+    @classmethod
+    def between(cls, workflow_id: str | bytes, head: int | None, newest: int | None) -> Self:
+        """Say how the number in a head and that of the newest version differ; None stands for a missing one."""
+        if head is None:
+            problem = "has versions but no current state"
+        elif newest is None:
+            problem = "has a current state but no versions"
+        else:
+            problem = f"has its current state at version {head} and its newest version at {newest}"
+        if isinstance(workflow_id, bytes):  # a text column that is not UTF-8
+            workflow_id = workflow_id.decode("utf-8", "backslashreplace")
+        return cls(workflow_id=workflow_id, problem=problem)
+
+    @classmethod
+    def check(cls, workflow_id: str | bytes, head: int | None, newest: int | None) -> None:
+        """Raise unless the head is that of the newest version, or both are missing (CR07)."""
+        if head != newest:
+            raise cls.between(workflow_id, head, newest)
 
 
 class UnsupportedSchemaError(PersistenceError):

@@ -2,28 +2,13 @@
 
 from datetime import datetime
 
-from context_core import write_rules
+from context_core import records, write_rules
 from context_core.history_codec import compact
 from context_core.maintenance import PrunedRange, PruneRequest
-from context_core.records import (
-    Clock,
-    Deleted,
-    DeleteRequest,
-    Operation,
-    Outcome,
-    Restored,
-    RestoreRequest,
-    RestoreTombstoneRequest,
-    SavedVersion,
-    SaveRequest,
-    StoredDocument,
-    Tombstone,
-    VersionHeader,
-)
 from context_core_memory._state import State, Version
 
 
-def save(state: State, request: SaveRequest, clock: Clock, limit_bytes: int) -> SavedVersion:
+def save(state: State, request: records.SaveRequest, clock: records.Clock, limit_bytes: int) -> records.SavedVersion:
     """Append a version and make it the head."""
     workflow_id = request.record.workflow_id
     saved = write_rules.save(
@@ -38,42 +23,44 @@ def save(state: State, request: SaveRequest, clock: Clock, limit_bytes: int) -> 
     return saved
 
 
-def delete(state: State, request: DeleteRequest, clock: Clock) -> Deleted:
+def delete(state: State, request: records.DeleteRequest, clock: records.Clock) -> records.Deleted:
     """Remove a workflow and leave a tombstone."""
     workflow_id = request.workflow_id
     standing = state.standing(workflow_id)
     deleted_at = write_rules.delete(request, standing, clock=clock)
     if deleted_at is None:
-        return Deleted(existed=False)
-    state.bury(Tombstone(workflow_id=workflow_id, last_version=standing.version, deleted_at=deleted_at))
-    return Deleted(existed=True)
+        return records.Deleted(existed=False)
+    state.bury(records.Tombstone(workflow_id=workflow_id, last_version=standing.version, deleted_at=deleted_at))
+    return records.Deleted(existed=True)
 
 
-def restore(state: State, request: RestoreRequest, limit_bytes: int) -> Restored:
+def restore(state: State, request: records.RestoreRequest, limit_bytes: int) -> records.Restored:
     """Append a version at its own number and time."""
     workflow_id = request.record.workflow_id
     known = state.known_key(workflow_id, request.idempotency)
     write_rules.restore(request, state.standing(workflow_id), known, limit_bytes=limit_bytes)
     state.append(_version(request, request.version, request.saved_at), request.workflow_created_at)
-    return Restored()
+    return records.Restored()
 
 
-def restore_tombstone(state: State, request: RestoreTombstoneRequest) -> Restored:
+def restore_tombstone(state: State, request: records.RestoreTombstoneRequest) -> records.Restored:
     """Leave a tombstone, as if a workflow had been deleted."""
     write_rules.restore_tombstone(request, state.standing(request.workflow_id))
     state.bury(
-        Tombstone(workflow_id=request.workflow_id, last_version=request.last_version, deleted_at=request.deleted_at)
+        records.Tombstone(
+            workflow_id=request.workflow_id, last_version=request.last_version, deleted_at=request.deleted_at
+        )
     )
-    return Restored()
+    return records.Restored()
 
 
-def apply(state: State, operation: Operation, clock: Clock, limit_bytes: int) -> Outcome:
+def apply(state: State, operation: records.Operation, clock: records.Clock, limit_bytes: int) -> records.Outcome:
     """Do one operation of a batch."""
-    if isinstance(operation, SaveRequest):
+    if isinstance(operation, records.SaveRequest):
         return save(state, operation, clock, limit_bytes)
-    if isinstance(operation, DeleteRequest):
+    if isinstance(operation, records.DeleteRequest):
         return delete(state, operation, clock)
-    if isinstance(operation, RestoreRequest):
+    if isinstance(operation, records.RestoreRequest):
         return restore(state, operation, limit_bytes)
     return restore_tombstone(state, operation)
 
@@ -95,10 +82,10 @@ def prunable(state: State, request: PruneRequest) -> list[PrunedRange]:
     return ranges
 
 
-def _version(request: SaveRequest | RestoreRequest, number: int, saved_at: datetime) -> Version:
+def _version(request: records.SaveRequest | records.RestoreRequest, number: int, saved_at: datetime) -> Version:
     record = request.record
-    header = VersionHeader.of(
+    header = records.VersionHeader.of(
         record, version=number, saved_at=saved_at, idempotency=request.idempotency, origin=request.origin
     )
-    document = StoredDocument(record.workflow_id, number, compact(record.document), record.save_id)
+    document = records.StoredDocument(record.workflow_id, number, compact(record.document), record.save_id)
     return Version(header, document, request.idempotency)

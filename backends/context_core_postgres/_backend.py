@@ -15,6 +15,7 @@ from context_core.maintenance import (
     in_batches,
 )
 from context_core.model import utc_now
+from context_core.options import seconds
 from context_core.records import (
     BackendDescription,
     BatchRequest,
@@ -37,7 +38,7 @@ from context_core_postgres._connection import Connections
 from context_core_postgres._pool import BorrowedPool, Options, OwnPool, Pool
 from context_core_postgres._session import Qualifier, Session
 from context_core_postgres._snapshot import PostgresSnapshot
-from context_core_postgres._url import SHORTEST_CALL_S, address_of, schema_name, seconds
+from context_core_postgres._url import SHORTEST_CALL_S, address_of, schema_name
 from context_core_postgres._write import Writer
 
 _CAPABILITIES: Final = frozenset(

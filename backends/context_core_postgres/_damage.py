@@ -30,36 +30,19 @@ STANDINGS: Final = """
     FROM unnest(%s::text[]) AS asked"""
 
 
-def history_problem(workflow_id: str, head: int | None, newest: int | None) -> DamagedHistoryError:
-    """Say how the number in a head and that of the newest version differ; None stands for a missing one."""
-    if head is None:
-        problem = "has versions but no current state"
-    elif newest is None:
-        problem = "has a current state but no versions"
-    else:
-        problem = f"has its current state at version {head} and its newest version at {newest}"
-    return DamagedHistoryError(workflow_id=workflow_id, problem=problem)
-
-
-def check_standing(workflow_id: str, head: int | None, newest: int | None) -> None:
-    """Raise DamagedHistoryError unless the head is that of the newest version, or both are missing."""
-    if head != newest:
-        raise history_problem(workflow_id, head, newest)
-
-
 def check_histories(session: Session, workflow_ids: Sequence[str]) -> None:
-    """As `check_standing`, for workflows that are looked up in one statement."""
+    """As `DamagedHistoryError.check`, for workflows that are looked up in one statement."""
     for standing in session.execute(STANDINGS, ([each for each in workflow_ids if "\0" not in each],)).fetchall():
-        check_standing(*standing)
+        DamagedHistoryError.check(*standing)
 
 
 def of_head(read: Any, row: Sequence[Any]) -> Any:
     """Read a row of a head, whose last column is NEWEST_OF_HEAD, unless its workflow is one that no verb reads."""
-    check_standing(row[0], row[1], row[-1])
+    DamagedHistoryError.check(row[0], row[1], row[-1])
     return read(row[:-1])
 
 
 def of_version(read: Any, row: Sequence[Any]) -> Any:
     """As `of_head`, for a version, whose last columns are HEAD_OF_VERSION and NEWEST_OF_VERSION."""
-    check_standing(row[0], *row[-2:])
+    DamagedHistoryError.check(row[0], *row[-2:])
     return read(row[:-2])

@@ -10,19 +10,7 @@ from typing import Any
 
 import attrs
 
-from context_core import write_rules
-from context_core.records import (
-    Clock,
-    Deleted,
-    DeleteRequest,
-    Operation,
-    Outcome,
-    Restored,
-    RestoreRequest,
-    RestoreTombstoneRequest,
-    SavedVersion,
-    SaveRequest,
-)
+from context_core import records, write_rules
 from context_core.write_rules import KnownKey, Standing
 from context_core_postgres._rows import record_values
 
@@ -73,7 +61,7 @@ class PlannedWorkflow:
         """Whether something is to be written of what has no row to lock."""
         return not self.had_head and (bool(self.appended) or self.tombstone is not None)
 
-    def known_key(self, request: SaveRequest | RestoreRequest) -> KnownKey | None:
+    def known_key(self, request: records.SaveRequest | records.RestoreRequest) -> KnownKey | None:
         """The version that has the request's idempotency key."""
         return self.keys.get(request.idempotency.key) if request.idempotency is not None else None
 
@@ -93,24 +81,24 @@ class Ledger:
         workflows: Each workflow of the transaction, by id.
     """
 
-    clock: Clock
+    clock: records.Clock
     limit_bytes: int
     workflows: dict[str, PlannedWorkflow]
 
-    def judge(self, operations: Iterable[Operation]) -> list[Outcome]:
+    def judge(self, operations: Iterable[records.Operation]) -> list[records.Outcome]:
         """Return the outcomes of all operations, or raise at the first that cannot be done."""
         return [self._judge(operation) for operation in operations]
 
-    def _judge(self, operation: Operation) -> Outcome:
-        if isinstance(operation, SaveRequest):
+    def _judge(self, operation: records.Operation) -> records.Outcome:
+        if isinstance(operation, records.SaveRequest):
             return self._save(operation)
-        if isinstance(operation, DeleteRequest):
+        if isinstance(operation, records.DeleteRequest):
             return self._delete(operation)
-        if isinstance(operation, RestoreRequest):
+        if isinstance(operation, records.RestoreRequest):
             return self._restore(operation)
         return self._restore_tombstone(operation)
 
-    def _save(self, request: SaveRequest) -> SavedVersion:
+    def _save(self, request: records.SaveRequest) -> records.SavedVersion:
         workflow = self.workflows[request.record.workflow_id]
         known = workflow.known_key(request)
         saved = write_rules.save(request, workflow.standing, known, clock=self.clock, limit_bytes=self.limit_bytes)
@@ -118,35 +106,35 @@ class Ledger:
             _append(workflow, request, saved.version, saved.saved_at, request.record.created_at)
         return saved
 
-    def _restore(self, request: RestoreRequest) -> Restored:
+    def _restore(self, request: records.RestoreRequest) -> records.Restored:
         workflow = self.workflows[request.record.workflow_id]
         write_rules.restore(request, workflow.standing, workflow.known_key(request), limit_bytes=self.limit_bytes)
         _append(workflow, request, request.version, request.saved_at, request.workflow_created_at)
-        return Restored()
+        return records.Restored()
 
-    def _delete(self, request: DeleteRequest) -> Deleted:
+    def _delete(self, request: records.DeleteRequest) -> records.Deleted:
         workflow = self.workflows[request.workflow_id]
         deleted_at = write_rules.delete(request, workflow.standing, clock=self.clock)
         if deleted_at is None:
-            return Deleted(existed=False)
+            return records.Deleted(existed=False)
         workflow.is_purged = workflow.had_head or workflow.is_orphan
         workflow.created_at = None
         workflow.appended.clear()
         workflow.keys.clear()
         workflow.saved_at = deleted_at
         workflow.tombstone = workflow.version, deleted_at
-        return Deleted(existed=True)
+        return records.Deleted(existed=True)
 
-    def _restore_tombstone(self, request: RestoreTombstoneRequest) -> Restored:
+    def _restore_tombstone(self, request: records.RestoreTombstoneRequest) -> records.Restored:
         workflow = self.workflows[request.workflow_id]
         write_rules.restore_tombstone(request, workflow.standing)
         workflow.version, workflow.saved_at = workflow.tombstone = request.last_version, request.deleted_at
-        return Restored()
+        return records.Restored()
 
 
 def _append(
     workflow: PlannedWorkflow,
-    request: SaveRequest | RestoreRequest,
+    request: records.SaveRequest | records.RestoreRequest,
     version: int,
     saved_at: datetime,
     workflow_created_at: datetime,
@@ -167,7 +155,7 @@ def _append(
         workflow.keys[key.key] = KnownKey(version, saved_at, key.content_hash)
 
 
-def version_values(request: SaveRequest | RestoreRequest) -> dict[str, Any]:
+def version_values(request: records.SaveRequest | records.RestoreRequest) -> dict[str, Any]:
     """The values of a version's row by name, but for its number, its saved_at, and how it is packed."""
     key, origin = request.idempotency, request.origin
     return record_values(request.record) | {

@@ -21,6 +21,7 @@ from context_core.records import (
     VersionRequest,
     Want,
 )
+from context_core.sql_conditions import HEAD
 from context_core_postgres import _history
 from context_core_postgres._damage import (
     HEAD_OF_VERSION,
@@ -28,14 +29,12 @@ from context_core_postgres._damage import (
     NEWEST_OF_VERSION,
     ORPHANS,
     check_histories,
-    check_standing,
-    history_problem,
     of_head,
     of_version,
 )
 from context_core_postgres._rows import head_document_columns, header, read_columns, read_time, utc_of
 from context_core_postgres._session import Parameters, Session
-from context_core_postgres._sql import HEAD, order_by, where
+from context_core_postgres._sql import order_by, where
 
 _FURTHER_ATTEMPTS: Final = 2
 _DOCUMENT: Final = ", ".join(_history.DOCUMENT_COLUMNS)
@@ -99,7 +98,7 @@ def _load(session: Session, ids: list[str], request: LoadRequest) -> list[Stored
 
 def _standing(rows: list[tuple[Any, ...]]) -> list[StoredDocument]:
     for row in rows:
-        check_standing(row[0], *row[-2:])
+        DamagedHistoryError.check(row[0], *row[-2:])
     return _history.newest_of_each(rows)
 
 
@@ -206,7 +205,7 @@ def query(session: Session, request: QueryRequest) -> Selection:
         with session.one_view():
             left = collected(outcomes(_run(session, _TOMBSTONES, ()), _tombstone), None, 0)
             for workflow_id, newest in _run(session, ORPHANS, ()):
-                left.add(history_problem(workflow_id, None, newest))
+                left.add(DamagedHistoryError.between(workflow_id, None, newest))
         return Selection(tombstones=tuple(left.items), damaged=left.damaged)
     sql, parameters, residual = statement(request)
     if not residual and request.want is Want.COUNT:
@@ -235,7 +234,7 @@ def query(session: Session, request: QueryRequest) -> Selection:
 
 def _candidate(residual: Sequence[Condition], row: Sequence[Any]) -> tuple[VersionHeader, StoredDocument] | None:
     """Read a row of a query that the evaluator decides; None where it does not meet the conditions."""
-    check_standing(row[0], row[1], row[-1])
+    DamagedHistoryError.check(row[0], row[1], row[-1])
     found = header(row[:_HEADER_WIDTH]), StoredDocument(*row[_HEADER_WIDTH:-1])
     return found if matches(residual, *found) else None
 

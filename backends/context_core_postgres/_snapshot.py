@@ -3,23 +3,21 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
-from context_core.errors import BackendClosedError, BackendUnavailableError, ReadOnlyError
+from context_core.errors import BackendClosedError, BackendUnavailableError
 from context_core.forking import follow_forks
-from context_core.hookspecs import ContextBackend
 from context_core.records import (
     BackendDescription,
-    BatchRequest,
     LoadRequest,
     QueryRequest,
-    SaveRequest,
     Selection,
     StoredDocument,
     VersionRequest,
 )
+from context_core.snapshots import SnapshotBackend
 from context_core_postgres import _read
 from context_core_postgres._errors import translated, unanswered
 from context_core_postgres._pool import Pool
@@ -29,7 +27,7 @@ A = TypeVar("A")
 T = TypeVar("T")
 
 
-class PostgresSnapshot(ContextBackend):
+class PostgresSnapshot(SnapshotBackend):
     """Reads the database as it was when this was opened; the server keeps what goes meanwhile until it is closed.
 
     It takes one session of the store's pool.
@@ -38,8 +36,8 @@ class PostgresSnapshot(ContextBackend):
     scheme = "postgresql"
 
     def __init__(self, pool: Pool, description: BackendDescription) -> None:
+        super().__init__(description)
         self._pool = pool
-        self._description = description
         self._lock = threading.Lock()
         self._session: Session | None = pool.take(self._ends_at())
         try:
@@ -69,17 +67,10 @@ class PostgresSnapshot(ContextBackend):
         """As the store, at the moment of the snapshot."""
         return self._run(_read.query, request)
 
-    def save(self, request: SaveRequest) -> NoReturn:
-        """Refuse."""
-        self._refuse(request)
-
-    def batch(self, request: BatchRequest) -> NoReturn:
-        """Refuse."""
-        self._refuse(request)
-
-    def describe(self) -> BackendDescription:
-        """As the store."""
-        return self._description
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._session is None
 
     def close(self) -> None:
         """End the read transaction and give the session back."""
@@ -112,11 +103,6 @@ class PostgresSnapshot(ContextBackend):
                         f"the connection to {self._pool.location} broke, and the snapshot with it: take another"
                     ) from error
                 raise translated(error, self._pool.location, time.monotonic() - began, code) from error
-
-    def _refuse(self, _: object) -> NoReturn:
-        if self._session is None:
-            raise BackendClosedError
-        raise ReadOnlyError("this is a snapshot: write to the store that it was taken of")
 
 
 def _begin(session: Session, _: Any) -> None:

@@ -1,20 +1,16 @@
 """Conditions and orders to SQL: names from a whitelist, values only ever bound."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import attrs
 import orjson
 
+from context_core import sql_conditions
 from context_core.columns import tags_to_text
 from context_core.conditions import FIELDS, Condition, FieldKind, Operator, OrderTerm
 from context_core.query import next_text, total_order
-from context_core.records import QueryRequest, Want
-
-Clause: TypeAlias = tuple[str, tuple[Any, ...]]
-
-HEAD: Final = "head"
-"""What statements call the head table, since its columns have namesakes in the versions table."""
+from context_core.records import QueryRequest
+from context_core.sql_conditions import Clause, Where, head_column, joined
 
 _ALWAYS: Final[Clause] = ("true", ())
 _NEVER: Final[Clause] = ("false", ())
@@ -33,30 +29,9 @@ _COMPARISONS: Final[Mapping[Operator, str]] = {
 }
 
 
-@attrs.frozen
-class Where:
-    """What SQL can decide, and the conditions that are left for the evaluator."""
-
-    sql: str
-    parameters: tuple[Any, ...]
-    residual: tuple[Condition, ...]
-
-
 def where(request: QueryRequest) -> Where:
-    """Translate what columns can tell; conditions that look into documents or lists stay for the evaluator."""
-    clauses: list[Clause] = []
-    residual: list[Condition] = []
-    if request.after is not None and request.want is not Want.COUNT:
-        clauses.append(_after(total_order(request.order), request.after))
-    for condition in request.conditions:
-        if not condition.is_indexed:
-            residual.append(condition)
-            continue
-        if condition.operator is Operator.CONTAINS:
-            residual.append(condition)  # SQL narrows, see _contains
-        clauses.append(_clause(condition))
-    parameters = tuple(value for _, values in clauses for value in values)
-    return Where(" AND ".join(sql for sql, _ in clauses) or "true", parameters, tuple(residual))
+    """Translate what columns can tell."""
+    return sql_conditions.where(request, clause=_clause, after=_after, always="true")
 
 
 def order_by(order: Sequence[OrderTerm]) -> str:
@@ -66,7 +41,7 @@ def order_by(order: Sequence[OrderTerm]) -> str:
 
 def _direction(term: OrderTerm) -> str:
     nulls = "" if term.field not in _NULLABLE else " NULLS LAST" if term.descending else " NULLS FIRST"
-    return f"{_column(term.field)}{' DESC' if term.descending else ''}{nulls}"
+    return f"{head_column(term.field)}{' DESC' if term.descending else ''}{nulls}"
 
 
 def _after(terms: Sequence[OrderTerm], place: Sequence[Any]) -> Clause:
@@ -76,25 +51,16 @@ def _after(terms: Sequence[OrderTerm], place: Sequence[Any]) -> Clause:
     """
     operators = [Operator.LT if term.descending else Operator.GT for term in terms]
     if len(set(operators)) == 1 and not any(_has_nul(value) for value in place):
-        columns = ", ".join(_column(term.field) for term in terms)
-        values = ", ".join(_placeholder(term.field) for term in terms)
-        return f"({columns}) {_COMPARISONS[operators[0]]} ({values})", tuple(place)
+        columns = ", ".join(head_column(term.field) for term in terms)
+        placeholders = ", ".join(_placeholder(term.field) for term in terms)
+        return f"({columns}) {_COMPARISONS[operators[0]]} ({placeholders})", tuple(place)
     alternatives: list[Clause] = []
     for number, (term, operator) in enumerate(zip(terms, operators, strict=True)):
         clauses = [_equal(earlier.field, value) for earlier, value in zip(terms[:number], place, strict=False)]
         clauses.append(_ranged(term.field, operator, place[number]))
-        alternatives.append(
-            (" AND ".join(sql for sql, _ in clauses), tuple(v for _, values in clauses for v in values))
-        )
-    sql = " OR ".join(sql for sql, _ in alternatives)
-    return f"({sql})", tuple(value for _, values in alternatives for value in values)
-
-
-def _column(field: str) -> str:
-    """Return *field* as a column of the head table, having made sure that it is one."""
-    if FIELDS[field] is FieldKind.FREE_FORM:
-        raise KeyError(field)
-    return f"{HEAD}.{field}"
+        alternatives.append(joined(" AND ", clauses))
+    sql, parameters = joined(" OR ", alternatives)
+    return f"({sql})", parameters
 
 
 def _placeholder(field: str, many: str = "") -> str:
@@ -111,18 +77,18 @@ def _clause(condition: Condition) -> Clause:
 
 def _equal(field: str, value: Any) -> Clause:
     if value is None:
-        return f"{_column(field)} IS NULL", ()
+        return f"{head_column(field)} IS NULL", ()
     if _has_nul(value):
         return _NEVER
-    return f"{_column(field)} = {_placeholder(field)}", (_bound(value),)
+    return f"{head_column(field)} = {_placeholder(field)}", (_bound(value),)
 
 
 def _unequal(field: str, value: Any) -> Clause:
     if value is None:
-        return f"{_column(field)} IS NOT NULL", ()
+        return f"{head_column(field)} IS NOT NULL", ()
     if _has_nul(value):
         return _ALWAYS
-    return f"{_column(field)} IS DISTINCT FROM {_placeholder(field)}", (_bound(value),)
+    return f"{head_column(field)} IS DISTINCT FROM {_placeholder(field)}", (_bound(value),)
 
 
 def _ranged(field: str, operator: Operator, value: Any) -> Clause:
@@ -131,35 +97,35 @@ def _ranged(field: str, operator: Operator, value: Any) -> Clause:
     if _has_nul(value):
         value = value.partition("\0")[0]
         sign = "<=" if operator in (Operator.LT, Operator.LTE) else ">"
-    return f"{_column(field)} {sign} {_placeholder(field)}", (_bound(value),)
+    return f"{head_column(field)} {sign} {_placeholder(field)}", (_bound(value),)
 
 
 def _in(field: str, values: Sequence[Any]) -> Clause:
     # One bound array instead of a parameter for each item: the statement stays the same.
     array = [_bound(value) for value in values if value is not None and not _has_nul(value)]
-    inside = f"{_column(field)} = ANY({_placeholder(field, '[]')})"
-    return (f"({inside} OR {_column(field)} IS NULL)" if None in values else inside), (array,)
+    inside = f"{head_column(field)} = ANY({_placeholder(field, '[]')})"
+    return (f"({inside} OR {head_column(field)} IS NULL)" if None in values else inside), (array,)
 
 
 def _starting_with(field: str, prefix: str) -> Clause:
     """A range instead of LIKE: it uses the index, and knows no wildcards (QU07)."""
     if _has_nul(prefix):
         return _NEVER
-    column, end = _column(field), next_text(prefix)
+    column, end = head_column(field), next_text(prefix)
     if end is None:
         return f"{column} >= %s::text", (prefix,)
     return f"({column} >= %s::text AND {column} < %s::text)", (prefix, end)
 
 
 def _is_null(field: str, wanted: bool) -> Clause:  # noqa: FBT001  # the operator's own value
-    return f"{_column(field)} IS {'' if wanted else 'NOT '}NULL", ()
+    return f"{head_column(field)} IS {'' if wanted else 'NOT '}NULL", ()
 
 
 def _contains(field: str, wanted: Any) -> Clause:
     """Narrow to the lists whose text holds that of the item, quotes and all; an item that holds it too is let through."""
     if not isinstance(wanted, str):
         return _ALWAYS
-    return f"strpos({_column(field)}, %s::text) > 0", (orjson.dumps(wanted).decode(),)
+    return f"strpos({head_column(field)}, %s::text) > 0", (orjson.dumps(wanted).decode(),)
 
 
 _OTHERS: Final[Mapping[Operator, Callable[[str, Any], Clause]]] = {

@@ -7,6 +7,7 @@ import attrs
 import psycopg
 
 from context_core.errors import ConfigurationError
+from context_core.options import BOOLEANS, choice, seconds
 from context_core.url import BackendURL
 from context_core_postgres._pool import Options
 
@@ -24,14 +25,12 @@ OWN_OPTIONS: Final = (
 )
 _PARTS: Final = frozenset({"user", "password", "dbname"})
 """libpq's names for what the URL says before its options."""
-_BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 _CONNECT_TIMEOUT_S: Final = 10.0
 """A host that does not answer is given up in this time, and the next one of the URL is tried."""
 SHORTEST_CALL_S: Final = 0.1
 """psycopg looks up from its waiting as often as that."""
 _LOCKS_SHARE: Final = 0.9
 """Which part of a call's time a lock may be waited for, so that the server is the one that ends it: nothing is unknown."""
-_LONGEST_WAIT_S: Final = 86_400
 _LONGEST_NAME_BYTES: Final = 63
 """Longer names PostgreSQL would cut short, and two installations might share a schema."""
 _MOST_SESSIONS: Final = 1_000
@@ -102,7 +101,7 @@ def address_of(url: BackendURL) -> Address:
         schema=schema_name(given.get("schema")),
         busy_timeout_s=busy_timeout_s if busy_timeout_s is not None else 30.0,
         call_timeout_s=call_timeout_s,
-        read_only=choice("read_only", given.get("read_only", "false"), _BOOLEANS),
+        read_only=choice("read_only", given.get("read_only", "false"), BOOLEANS),
     )
 
 
@@ -138,14 +137,6 @@ def schema_name(schema: str | None) -> str | None:
     return schema
 
 
-def choice(name: str, value: str, choices: Mapping[str, T]) -> T:
-    """Return what *value* stands for, or refuse it."""
-    try:
-        return choices[value.lower()]
-    except KeyError as error:
-        raise ConfigurationError(f"{name} must be {' or '.join(choices)}, not {value!r:.40}") from error
-
-
 def count(name: str, value: Any, *, least: int) -> int:
     """Return a number of things, or refuse it."""
     try:
@@ -155,14 +146,3 @@ def count(name: str, value: Any, *, least: int) -> int:
     if not least <= number <= _MOST_SESSIONS:
         raise ConfigurationError(f"{name} must be between {least} and {_MOST_SESSIONS}, not {number}")
     return number
-
-
-def seconds(name: str, value: Any, *, least: float = 0.0) -> float:
-    """Return a time in seconds, or refuse it."""
-    try:
-        time_s = float(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{name} must be a number of seconds, not {value!r:.40}") from error
-    if not least <= time_s <= _LONGEST_WAIT_S:
-        raise ConfigurationError(f"{name} must be between {least:g} and {_LONGEST_WAIT_S} seconds, not {value!r:.40}")
-    return time_s

@@ -15,9 +15,10 @@ import attrs
 from context_core import write_rules
 from context_core.columns import RECORD_COLUMNS
 from context_core.conditions import INDEXED_KINDS, FieldKind
+from context_core.errors import DamagedHistoryError
 from context_core.records import Clock, DeleteRequest, Operation, Outcome, RestoreRequest, SavedVersion, SaveRequest
 from context_core.write_rules import KnownKey
-from context_core_postgres._damage import STANDINGS, history_problem
+from context_core_postgres._damage import STANDINGS
 from context_core_postgres._ledger import Ledger, PlannedWorkflow, version_values
 from context_core_postgres._packing import ITSELF, Packer, alone
 from context_core_postgres._rows import known_time, read_time, utc, utc_of
@@ -305,7 +306,7 @@ def _look(session: Session, ids: list[str], operations: Sequence[Operation]) -> 
     deleted = {operation.workflow_id for operation in operations if isinstance(operation, DeleteRequest)}
     for workflow_id, head, newest in histories.fetchall():
         if head != newest and workflow_id not in deleted:
-            raise history_problem(workflow_id, head, newest)
+            raise DamagedHistoryError.between(workflow_id, head, newest)
         if head is None and newest is not None:  # a delete is to be finished
             workflows[workflow_id] = PlannedWorkflow(workflow_id, newest, created_at=_LONG_AGO, is_orphan=True)
         elif newest is not None and newest > head:

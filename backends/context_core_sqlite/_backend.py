@@ -25,6 +25,7 @@ from context_core.maintenance import (
     in_batches,
 )
 from context_core.model import utc_now
+from context_core.options import BOOLEANS, choice, seconds
 from context_core.records import (
     BackendDescription,
     BatchRequest,
@@ -61,9 +62,7 @@ SMALLEST_DATABASE_BYTES: Final = 512
 """One page of the smallest size. SQLite takes some shorter files for empty ones, and would write over them."""
 
 _SYNCHRONOUS: Final[Mapping[str, str]] = {"full": "FULL", "normal": "NORMAL"}
-_BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 _RETRY_PAUSE_S: Final = 0.02
-_LONGEST_WAIT_S: Final = 86_400
 T = TypeVar("T")
 
 _CAPABILITIES: Final = frozenset(
@@ -122,8 +121,8 @@ class SqliteBackend(ContextBackend):
         asked = None if naive_times is None else zone_name(naive_times)
         self._options = Options(
             path=_absolute(path),
-            synchronous=_choice("synchronous", synchronous, _SYNCHRONOUS),
-            busy_timeout_s=_seconds("busy_timeout", busy_timeout_s),
+            synchronous=choice("synchronous", synchronous, _SYNCHRONOUS),
+            busy_timeout_s=seconds("busy_timeout", busy_timeout_s),
             read_only=read_only,
         )
         self._writer = Writer(clock, self.limits.document_bytes)
@@ -152,8 +151,8 @@ class SqliteBackend(ContextBackend):
             url.path,
             clock=clock,
             synchronous=url.options.get("synchronous", "full"),
-            busy_timeout_s=_seconds("busy_timeout", url.options.get("busy_timeout", "30")),
-            read_only=_choice("read_only", url.options.get("read_only", "false"), _BOOLEANS),
+            busy_timeout_s=seconds("busy_timeout", url.options.get("busy_timeout", "30")),
+            read_only=choice("read_only", url.options.get("read_only", "false"), BOOLEANS),
             naive_times=url.options.get("naive_times"),
         )
 
@@ -314,20 +313,3 @@ def _absolute(path: str | PathLike[str]) -> Path:
     if not isinstance(text, str) or not text or "\0" in text:
         raise ConfigurationError("a SQLite store needs the path of a file, as text without NUL")
     return Path(os.path.abspath(text))  # noqa: PTH100  # Path.resolve would follow links, which may move later
-
-
-def _choice(name: str, value: str, choices: Mapping[str, T]) -> T:
-    try:
-        return choices[value.lower()]
-    except (KeyError, AttributeError) as error:
-        raise ConfigurationError(f"{name} must be {' or '.join(choices)}, not {value!r:.40}") from error
-
-
-def _seconds(name: str, value: str | float) -> float:
-    try:
-        seconds = float(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"{name} must be a number of seconds, not {value!r:.40}") from error
-    if not 0 <= seconds <= _LONGEST_WAIT_S:
-        raise ConfigurationError(f"{name} must be between 0 and {_LONGEST_WAIT_S} seconds, not {value!r:.40}")
-    return seconds

@@ -31,27 +31,10 @@ _STANDINGS: Final = """
     FROM json_each(?)"""
 
 
-def history_problem(workflow_id: str | bytes, head: int | None, newest: int | None) -> DamagedHistoryError:
-    """Say how the number in a head and that of the newest version differ; None stands for a missing one."""
-    if head is None:
-        problem = "has versions but no current state"
-    elif newest is None:
-        problem = "has a current state but no versions"
-    else:
-        problem = f"has its current state at version {head} and its newest version at {newest}"
-    return DamagedHistoryError(workflow_id=shown_text(workflow_id), problem=problem)
-
-
-def check_standing(workflow_id: str, head: int | None, newest: int | None) -> None:
-    """Raise DamagedHistoryError unless the head is that of the newest version, or both are missing."""
-    if head != newest:
-        raise history_problem(workflow_id, head, newest)
-
-
 def check_histories(connection: sqlite3.Connection, workflow_ids: Sequence[str]) -> None:
-    """As `check_standing`, for workflows that are looked up in one statement."""
+    """As `DamagedHistoryError.check`, for workflows that are looked up in one statement."""
     for standing in connection.execute(_STANDINGS, (orjson.dumps(list(workflow_ids)).decode(),)).fetchall():
-        check_standing(*standing)
+        DamagedHistoryError.check(*standing)
 
 
 def shown_text(value: str | bytes) -> str:

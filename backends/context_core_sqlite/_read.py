@@ -33,15 +33,14 @@ from context_core_sqlite._damage import (
     NEWEST_OF_VERSION,
     ORPHANS,
     check_histories,
-    check_standing,
-    history_problem,
     lenient,
     rows,
     shown_text,
 )
 from context_core_sqlite._history import one_view
 from context_core_sqlite._rows import DOCUMENT_COLUMNS, PACKED_COLUMNS, header, read_time
-from context_core_sqlite._sql import HEAD, order_by, where
+from context_core.sql_conditions import HEAD
+from context_core_sqlite._sql import order_by, where
 
 _DOCUMENT: Final = ", ".join(DOCUMENT_COLUMNS)
 _PACKED: Final = ", ".join(PACKED_COLUMNS)
@@ -162,7 +161,7 @@ def _page_of_one(
     """A page of the history of one workflow, each row with `_STANDING`; raise where it is one that no verb reads."""
     found = _page(connection, sql, (workflow_id,), limit, offset)
     if found:
-        check_standing(workflow_id, *found[0][-2:])
+        DamagedHistoryError.check(workflow_id, *found[0][-2:])
     else:
         check_histories(connection, (workflow_id,))
     return found
@@ -210,7 +209,7 @@ def _left_over(connection: sqlite3.Connection) -> Selection:
     with one_view(connection):
         found = collected(outcomes(rows(connection, _TOMBSTONES, ()), _tombstone), None, 0)
         for workflow_id, newest in rows(connection, ORPHANS, ()):
-            found.add(history_problem(workflow_id, None, newest))
+            found.add(DamagedHistoryError.between(workflow_id, None, newest))
     return Selection(tombstones=tuple(found.items), damaged=found.damaged)
 
 
@@ -268,7 +267,7 @@ def _columns(want: Want, of_header: str, of_document: str) -> str:
 def head_document(row: Sequence[Any]) -> StoredDocument:
     """Build a document from a row of DOCUMENT_COLUMNS and the number of the newest version."""
     if row[4] != row[1]:
-        check_standing(row[0], row[1], row[4])
+        DamagedHistoryError.check(row[0], row[1], row[4])
     if type(row[0]) is not str:
         raise CorruptDocumentError(workflow_id=shown_text(row[0]), version=row[1], problem="its id is no text")
     return _tuple(StoredDocument, row[:4])
@@ -277,7 +276,7 @@ def head_document(row: Sequence[Any]) -> StoredDocument:
 def _head_header(row: Sequence[Any]) -> VersionHeader:
     """Build a header from a row of VERSION_COLUMNS, what else there is, and the number of the newest version."""
     if row[-1] != row[1]:
-        check_standing(row[0], row[1], row[-1])
+        DamagedHistoryError.check(row[0], row[1], row[-1])
     return header(row[:_HEADER_WIDTH])
 
 
@@ -285,7 +284,7 @@ def _standing_version(unpacker: Unpacker, row: Sequence[Any]) -> StoredDocument:
     """Build a document from a row of PACKED_COLUMNS, where the head stands, and the newest version."""
     workflow_id, version, stored, save_id, base, head, newest = row
     if head != newest:
-        check_standing(workflow_id, head, newest)
+        DamagedHistoryError.check(workflow_id, head, newest)
     return StoredDocument(
         workflow_id, version, unpacker.plain(workflow_id, version, PackedVersion(base, stored)), save_id
     )
@@ -294,7 +293,7 @@ def _standing_version(unpacker: Unpacker, row: Sequence[Any]) -> StoredDocument:
 def _standing_header(row: Sequence[Any]) -> VersionHeader:
     """Build a header from a row of VERSION_COLUMNS, what else there is, where the head stands, and the newest version."""
     if row[-1] != row[-2]:
-        check_standing(row[0], *row[-2:])
+        DamagedHistoryError.check(row[0], *row[-2:])
     return header(row[:_HEADER_WIDTH])
 
 

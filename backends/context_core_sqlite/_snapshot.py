@@ -3,21 +3,19 @@
 import sqlite3
 import threading
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
-from context_core.errors import BackendClosedError, BackendUnavailableError, ReadOnlyError
+from context_core.errors import BackendClosedError, BackendUnavailableError
 from context_core.forking import follow_forks, outside_forks
-from context_core.hookspecs import ContextBackend
 from context_core.records import (
     BackendDescription,
-    BatchRequest,
     LoadRequest,
     QueryRequest,
-    SaveRequest,
     Selection,
     StoredDocument,
     VersionRequest,
 )
+from context_core.snapshots import SnapshotBackend
 from context_core_sqlite import _read
 from context_core_sqlite._database import Options, connect
 from context_core_sqlite._errors import translating
@@ -28,14 +26,14 @@ from context_core_sqlite._wal import TRUNCATE_ABOVE_BYTES, truncate
 T = TypeVar("T")
 
 
-class SqliteSnapshot(ContextBackend):
+class SqliteSnapshot(SnapshotBackend):
     """Reads the database as it was when this was opened; the WAL cannot shrink before it is closed."""
 
     scheme = "sqlite"
 
     def __init__(self, options: Options, description: BackendDescription) -> None:
+        super().__init__(description)
         self._options = options
-        self._description = description
         self._lock = threading.Lock()
         self._is_inherited = False
         outside_forks(self._begin)
@@ -61,17 +59,10 @@ class SqliteSnapshot(ContextBackend):
         """As the store, at the moment of the snapshot."""
         return self._run(lambda connection: _read.query(connection, request))
 
-    def save(self, request: SaveRequest) -> NoReturn:
-        """Refuse."""
-        self._refuse(request)
-
-    def batch(self, request: BatchRequest) -> NoReturn:
-        """Refuse."""
-        self._refuse(request)
-
-    def describe(self) -> BackendDescription:
-        """As the store."""
-        return self._description
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._connection is None
 
     def close(self) -> None:
         """End the read transaction."""
@@ -109,8 +100,3 @@ class SqliteSnapshot(ContextBackend):
             if self._is_inherited:
                 raise BackendUnavailableError("this snapshot belongs to the process that forked this one: take another")
             return work(self._connection)
-
-    def _refuse(self, _: object) -> NoReturn:
-        if self._connection is None:
-            raise BackendClosedError
-        raise ReadOnlyError("this is a snapshot: write to the store that it was taken of")

@@ -2,20 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
-import attrs
 import orjson
 
+from context_core import sql_conditions
 from context_core.columns import tags_to_text
-from context_core.conditions import FIELDS, Condition, FieldKind, Operator, OrderTerm
+from context_core.conditions import Condition, Operator, OrderTerm
 from context_core.query import next_text, total_order
-from context_core.records import QueryRequest, Want, time_to_text
-
-Clause: TypeAlias = tuple[str, tuple[Any, ...]]
-
-HEAD: Final = "head"
-"""What statements call the head table, since its columns have namesakes in the versions table."""
+from context_core.records import QueryRequest, time_to_text
+from context_core.sql_conditions import Clause, Where, head_column
 
 _COMPARISONS: Final[Mapping[Operator, str]] = {
     Operator.EQ: "IS",
@@ -27,39 +23,14 @@ _COMPARISONS: Final[Mapping[Operator, str]] = {
 }
 
 
-@attrs.frozen
-class Where:
-    """What SQL can decide, and the conditions that are left for the evaluator."""
-
-    sql: str
-    parameters: tuple[Any, ...]
-    residual: tuple[Condition, ...]
-
-
 def where(request: QueryRequest) -> Where:
-    """Translate what columns can tell; conditions that look into documents or lists stay for the evaluator."""
-    clauses: list[str] = []
-    parameters: list[Any] = []
-    residual: list[Condition] = []
-    if request.after is not None and request.want is not Want.COUNT:
-        sql, values = _after(total_order(request.order), request.after)
-        clauses.append(sql)
-        parameters.extend(values)
-    for condition in request.conditions:
-        if not condition.is_indexed:
-            residual.append(condition)
-            continue
-        if condition.operator is Operator.CONTAINS:
-            residual.append(condition)  # SQL narrows; JSON text with NUL is for the evaluator to judge
-        sql, values = _clause(condition)
-        clauses.append(sql)
-        parameters.extend(values)
-    return Where(" AND ".join(clauses) or "1", tuple(parameters), tuple(residual))
+    """Translate what columns can tell; the text of tags that holds NUL is judged by the evaluator."""
+    return sql_conditions.where(request, clause=_clause, after=_after, always="1")
 
 
 def order_by(order: Sequence[OrderTerm]) -> str:
     """Translate an order, made total. SQLite sorts NULL before everything, and text by code point, as promised."""
-    return ", ".join(f"{_column(term.field)}{' DESC' if term.descending else ''}" for term in total_order(order))
+    return ", ".join(f"{head_column(term.field)}{' DESC' if term.descending else ''}" for term in total_order(order))
 
 
 def _after(terms: Sequence[OrderTerm], place: Sequence[Any]) -> Clause:
@@ -69,7 +40,7 @@ def _after(terms: Sequence[OrderTerm], place: Sequence[Any]) -> Clause:
     """
     values = tuple(_bound(value) for value in place)
     signs = ["<" if term.descending else ">" for term in terms]
-    columns = [_column(term.field) for term in terms]
+    columns = [head_column(term.field) for term in terms]
     if len(set(signs)) == 1:
         return f"({', '.join(columns)}) {signs[0]} ({', '.join('?' * len(columns))})", values
     alternatives = []
@@ -80,15 +51,8 @@ def _after(terms: Sequence[OrderTerm], place: Sequence[Any]) -> Clause:
     return f"({' OR '.join(alternatives)})", parameters
 
 
-def _column(field: str) -> str:
-    """Return *field* as a column of the head table, having made sure that it is one."""
-    if FIELDS[field] is FieldKind.FREE_FORM:
-        raise KeyError(field)
-    return f"{HEAD}.{field}"
-
-
 def _clause(condition: Condition) -> Clause:
-    column, operator = _column(condition.field), condition.operator
+    column, operator = head_column(condition.field), condition.operator
     special = _SPECIAL.get(operator)
     if special is not None:
         return special(column, condition.value)

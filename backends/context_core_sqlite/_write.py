@@ -9,7 +9,7 @@ import attrs
 
 from context_core import write_rules
 from context_core.columns import RECORD_COLUMNS
-from context_core.errors import CorruptDocumentError
+from context_core.errors import CorruptDocumentError, DamagedHistoryError
 from context_core.records import (
     Clock,
     Deleted,
@@ -24,7 +24,7 @@ from context_core.records import (
     time_to_text,
 )
 from context_core.write_rules import KnownKey, Standing
-from context_core_sqlite._damage import NEWEST_OF_HEAD, check_standing, rows
+from context_core_sqlite._damage import NEWEST_OF_HEAD, rows
 from context_core_sqlite._foreign_keys import refusals_named
 from context_core_sqlite._history import BASE_SAVED_AT, Packer, guarded
 from context_core_sqlite._rows import document_value, record_values
@@ -206,7 +206,7 @@ def _sound_head(connection: sqlite3.Connection, workflow_id: str) -> _Head:
     """As `_head`; a workflow that nothing may be written to is refused (CR07)."""
     head = _head(connection, workflow_id)
     if head.newest != (head.version if head.exists else None):
-        check_standing(workflow_id, head.version if head.exists else None, head.newest)
+        DamagedHistoryError.check(workflow_id, head.version if head.exists else None, head.newest)
     return head
 
 

@@ -17,8 +17,9 @@ _SHOWN_FRAMES: Final = 4
 class Watch:
     """Tells when none of some threads has taken a step for STILL_S seconds.
 
-    A step is a move to another instruction of Python. A thread that waits in a loop, looking again now and then, is
-    looked at by the line that it waits in, so it counts as standing still most of the time.
+    A step is a move to another instruction of the innermost function. Outer functions are not looked at: the frames of a
+    thread that runs must not be walked, since they change meanwhile. A thread that waits in a loop and looks again now
+    and then counts as standing still.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -31,11 +32,8 @@ class Watch:
         frames = sys._current_frames()  # noqa: SLF001  # the documented way to the frames of other threads
         places: dict[int, object] = {}
         for thread_id in thread_ids:
-            frame, place = frames.get(thread_id), []
-            while frame is not None:
-                place.append((id(frame.f_code), frame.f_lasti))
-                frame = frame.f_back
-            places[thread_id] = place
+            frame = frames.get(thread_id)
+            places[thread_id] = None if frame is None else (id(frame), id(frame.f_code), frame.f_lasti)
         if places != self._places:
             self._places, self._moved_at = places, self._clock()
         return bool(places) and self._clock() - self._moved_at >= STILL_S
