@@ -27,6 +27,7 @@ from context_core.records import (
     Want,
     time_to_text,
 )
+from context_core.sql_conditions import HEAD
 from context_core_sqlite._damage import (
     HEAD_OF_VERSION,
     NEWEST_OF_HEAD,
@@ -39,7 +40,6 @@ from context_core_sqlite._damage import (
 )
 from context_core_sqlite._history import one_view
 from context_core_sqlite._rows import DOCUMENT_COLUMNS, PACKED_COLUMNS, header, read_time
-from context_core.sql_conditions import HEAD
 from context_core_sqlite._sql import order_by, where
 
 _DOCUMENT: Final = ", ".join(DOCUMENT_COLUMNS)
