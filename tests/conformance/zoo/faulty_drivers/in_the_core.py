@@ -234,7 +234,7 @@ def wrappers_run_backwards(patch: pytest.MonkeyPatch) -> None:
 @infects(MemoryBackend, "HO03")
 def documents_may_name_classes(patch: pytest.MonkeyPatch) -> None:
     """Reading a document imports what it names."""
-    decode = _converter.decode
+    decode = _converter.decode_document
 
     def import_named(value: Any) -> Any:
         if isinstance(value, dict):
@@ -247,7 +247,7 @@ def documents_may_name_classes(patch: pytest.MonkeyPatch) -> None:
                 import_named(item)
         return value
 
-    patch.setattr(serialization, "decode", lambda document: import_named(decode(document)))
+    patch.setattr(serialization, "decode_document", lambda document: import_named(decode(document)))
 
 
 @infects(MemoryBackend, "MO01")
