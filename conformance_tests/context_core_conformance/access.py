@@ -26,7 +26,7 @@ class OlderStore:
 
 @attrs.frozen(kw_only=True)
 class SilentPeer:
-    """A way to a store whose peer can fall silent.
+    """A way to a store whose peer can stop answering.
 
     Attributes:
         url: Opens the store so that each call ends within the time that the law named.
@@ -45,20 +45,20 @@ class StorageAccess:
     """
 
     def raw_storage(self, url: str) -> Iterable[bytes] | None:
-        """Everything that the storage holds, read without the driver.
+        """Return everything that the storage holds, read without the driver.
 
-        With it the suite sees that deleted content is gone (DE01), and that reading writes nothing (BA03).
+        With it the suite checks that no deleted content is left (DE01), and that a read writes nothing (BA03).
         """
         del url
         return None
 
     def backup_url(self, path: Path) -> str | None:
-        """The URL that opens the backup at *path* (MO02). None where a backup is opened in another way."""
+        """Return the URL that opens the backup at *path* (MO02), or None if a backup opens in another way."""
         del path
         return None
 
     def damage(self, url: str, workflow_id: str, version: int) -> bool:
-        """Damage one stored version without the driver, so that it cannot be read (CR06); return True when done.
+        """Damage one stored version without the driver, so that no read can decode it (CR06). Return True when done.
 
         The store is open meanwhile. The damage may lie in its document, its header, or both.
         """
@@ -66,20 +66,20 @@ class StorageAccess:
         return False
 
     def lose_head(self, url: str, workflow_id: str) -> bool:
-        """Take the current state of a workflow away without the driver, and leave its versions (CR07); True when done.
+        """Remove the head of a workflow without the driver, and keep its versions (CR07). Return True when done.
 
-        The store is open meanwhile. For storages that keep the two apart.
+        The store is open meanwhile. For storages that keep heads and versions in different places.
         """
         del url, workflow_id
         return False
 
     def lose_history(self, url: str, workflow_id: str) -> bool:
-        """Take all versions of a workflow away without the driver, and leave its current state (CR07); True when done."""
+        """Remove all versions of a workflow without the driver, and keep its head (CR07). Return True when done."""
         del url, workflow_id
         return False
 
     def taken_away(self, url: str) -> AbstractContextManager[object] | None:
-        """Make the storage vanish while the store is open, and put it back at the end of the block (CR04, CR05).
+        """Make the storage unavailable inside the block while the store is open, and restore it at the end (CR04, CR05).
 
         Move the file or the folder elsewhere; stop the server and start it again.
         """
@@ -87,34 +87,34 @@ class StorageAccess:
         return None
 
     def small_url(self, tmp_path: Path) -> str | None:
-        """The URL of a new store that is full after a few megabytes (CR05)."""
+        """Return the URL of a new store that is full after a few megabytes (CR05)."""
         del tmp_path
         return None
 
     def impatient_url(self, url: str, wait_s: float) -> str | None:
-        """*url* with the option by which calls wait at most *wait_s* seconds for others (CO11)."""
+        """Return *url* with the option that limits each wait for other callers to *wait_s* seconds (CO11)."""
         del url, wait_s
         return None
 
     def silent_peer(self, url: str, limit_s: float) -> AbstractContextManager[SilentPeer] | None:
-        """A way to the store at *url* whose peer can fall silent, and whose calls end within *limit_s* seconds (CO12).
+        """Return a way to the store at *url* whose peer can stop answering; calls end within *limit_s* seconds (CO12).
 
-        A proxy that swallows what passes, or a server whose processes are stopped. A driver without a peer has none.
+        For example a proxy that drops all data, or a server whose processes are stopped. A driver without a peer returns None.
         """
         del url, limit_s
         return None
 
     def syncs_itself(self) -> bool | None:
-        """True where a save is synced by the process that calls the driver, as with a file; not by a server (CR08)."""
+        """Return True if the calling process syncs its saves, as with a file; False if a server does it (CR08)."""
         return None
 
     def reads_everything(self, plan: str) -> bool | None:
-        """Tell whether a plan that `explain` gave reads the whole table (QU13)."""
+        """Return whether a plan that `explain` returned reads the whole table (QU13)."""
         del plan
         return None
 
     def older_stores(self, tmp_path: Path) -> Iterable[OlderStore]:
-        """One store of each earlier version of the storage's schema, from files kept for that (MI01, MI02, MI05).
+        """Return one store of each earlier schema version, from files kept for that purpose (MI01, MI02, MI05).
 
         Some hundred versions in the first of them give the law that kills processes while they migrate its time (CR03).
         """
@@ -122,11 +122,11 @@ class StorageAccess:
         return ()
 
     def newer_url(self, tmp_path: Path) -> str | None:
-        """The URL of a store that a later version of the driver wrote (MI04)."""
+        """Return the URL of a store that a later version of the driver wrote (MI04)."""
         del tmp_path
         return None
 
     def schema(self, url: str) -> object:
-        """The storage's schema, read without the driver, in a form that can be compared (MI05); None for no schema."""
+        """Return the storage's schema, read without the driver, as a value that can be compared; None for none (MI05)."""
         del url
         return None

@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> None:
-    """Refuse to collect the contract of a backend that nobody named."""
+    """Refuse to collect the contract if no backend is named."""
     if file_path == _BY_URL and parent.config.getoption(options.BACKEND) is None:
         raise pytest.UsageError(f"say which backend: {options.BACKEND}=URL, sqlite:///{{tmp_path}}/store.db for one")
 

@@ -38,7 +38,7 @@ class UrlTemplate:
 
         Raises:
             ConfigurationError: It is no URL, holds an unknown placeholder, or none: then every law would run in one
-                store, which may be somebody's. The message says what to write.
+                store, which may hold data of others. The message says what to write.
         """
         BackendURL.parse(text)
         found = re.findall(r"\{([^{}]*)\}", text)

@@ -29,7 +29,7 @@ from context_core_conformance.workers.crash_workers import (
     Started,
     Stopped,
     Work,
-    nurse,
+    launch_workers,
 )
 
 KILLS_A_LIFE: Final = 10
@@ -42,7 +42,7 @@ LONGEST_CALL_NS: Final = 800_000
 """Kills at random moments come so long after a call began, at most."""
 
 
-class Nursery:
+class WorkerLauncher:
     """Starts one worker after the other, in processes that have nothing of this one."""
 
     def __init__(self, process: BaseProcess, orders: Connection, reports: Connection) -> None:
@@ -81,16 +81,16 @@ class Nursery:
 
 
 @contextmanager
-def nursery() -> Iterator[Nursery]:
+def worker_launcher() -> Iterator[WorkerLauncher]:
     """A place where workers are started; all of them are gone after the block."""
     context = multiprocessing.get_context("spawn")
     (orders_in, orders), (reports, reports_out) = context.Pipe(duplex=False), context.Pipe(duplex=False)
-    process = context.Process(target=nurse, args=(orders_in, reports_out), daemon=True)
+    process = context.Process(target=launch_workers, args=(orders_in, reports_out), daemon=True)
     process.start()
     orders_in.close()
     reports_out.close()
     try:
-        yield Nursery(process, orders, reports)
+        yield WorkerLauncher(process, orders, reports)
     finally:
         orders.close()
         process.join(PATIENCE_S)
@@ -101,7 +101,7 @@ def nursery() -> Iterator[Nursery]:
 
 
 def kill_writers(url: str, kills: int, *, seed: int = 0) -> None:
-    """Kill *kills* processes while they write to the store at *url*, and look after each whether all is well.
+    """Kill *kills* processes while they write to the store at *url*, and check the store after each kill.
 
     What was acknowledged must be there with its content, what was under way whole or not at all, what had not reached
     its commit not at all; numbers go on, and the store finds itself sound.
@@ -112,7 +112,7 @@ def kill_writers(url: str, kills: int, *, seed: int = 0) -> None:
     """
     rng = random.Random(seed)  # noqa: S311  # variety, not secrecy
     history: list[Call] = []
-    with nursery() as started:
+    with worker_launcher() as started:
         for kill in range(kills):
             if kill % KILLS_A_LIFE == 0:
                 history = []
@@ -142,7 +142,7 @@ def kill_writers(url: str, kills: int, *, seed: int = 0) -> None:
             linearize([*history, *last.calls])
 
 
-def _killed(started: Nursery, order: Work, rng: random.Random) -> list[Call]:
+def _killed(started: WorkerLauncher, order: Work, rng: random.Random) -> list[Call]:
     """Let a worker make some calls, kill it, and return the record of them, the last perhaps without an end."""
     started.start(order)
     reported: list[Call] = []
@@ -203,7 +203,7 @@ def _wait_ns(span_ns: int) -> None:
         pass
 
 
-def kill_opener(started: Nursery, url: str, after_s: float) -> bool:
+def kill_opener(started: WorkerLauncher, url: str, after_s: float) -> bool:
     """Kill a process *after_s* after it began to open the store at *url*; return whether it had not finished."""
     started.start(Opening(url=url))
     if started.tells_within(after_s):

@@ -59,7 +59,7 @@ class InterruptibleSession(Session):
             results = action()
         finally:
             self._is_open = False
-        with self._gate:  # whoever strikes has made up their mind
+        with self._gate:  # an interrupt that is under way has been decided
             is_struck = self._is_struck
         for _ in range(ARRIVES_WITHIN if is_struck else 0):  # what was sent arrives, here at the latest
             pass  # and if not, it struck a destructor, where Python drops it

@@ -7,7 +7,7 @@ from typing import Final
 from context_core import Capability, ContextBackend
 from context_core.plugins import open_backend
 from context_core.url import BackendURL
-from context_core_conformance.faults.crashes import kill_opener, kill_writers, nursery
+from context_core_conformance.faults.crashes import kill_opener, kill_writers, worker_launcher
 from context_core_conformance.promises import promise
 from context_core_conformance.samples import TickingClock
 from context_core_conformance.skipping import skip_without_access
@@ -36,7 +36,7 @@ class CrashLaws:
         expected = _contents(_older(subject, "left-alone"))
         duration_s = time.monotonic() - began_s
         were_killed_at_work = 0
-        with nursery() as started:
+        with worker_launcher() as started:
             for kill in range(OPENERS):
                 url = _older(subject, f"killed-{kill}")
                 for _ in range(1 + kill % 2):

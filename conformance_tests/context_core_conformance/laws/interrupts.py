@@ -37,7 +37,7 @@ from context_core_conformance.workers.fork_workers import fork_among_threads
 
 THREADS: Final = 8
 WITHOUT_DELETES: Final = {action: weight for action, weight in RACING.items() if action not in ("delete", "renew")}
-"""Of an interrupted save that was deleted again nobody could tell whether it took place."""
+"""If an interrupted save is deleted later, no reader can tell whether the save took place."""
 
 
 class ClockBrokenError(Exception):
@@ -257,8 +257,8 @@ def _check(
     look_at_all(last)
     told = {"KeyboardInterrupt", "OutcomeUnknownError"} if interrupted != "nobody" else set()
     assert refusals([*history, *last.calls]) <= told | allowed
-    strangers = {
+    foreign_errors = {
         call.who for call in history if call.reason == "KeyboardInterrupt" and not call.who.startswith(interrupted)
     }
-    assert strangers == set()
+    assert foreign_errors == set()
     linearize([*history, *last.calls])

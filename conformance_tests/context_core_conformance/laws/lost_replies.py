@@ -58,7 +58,7 @@ class LostReplyLaws:
 
     @promise("ID03", "VE06")
     def test_without_a_key_a_retry_is_another_save(self, subject: Subject) -> None:
-        """Nothing is taken for a repetition that does not say so: whoever retries without a key has to look first."""
+        """A save without a key is never taken for a repetition: a caller that retries without a key must load first."""
         store = subject.around(LossyBackend(subject.backend(), losing(Loss.REPLY)))
         with pytest.raises(OutcomeUnknownError):
             store.save_context(a_context())

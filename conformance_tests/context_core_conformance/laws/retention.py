@@ -320,7 +320,7 @@ class RetentionLaws:
 
     @promise("RE01", "CR06")
     def test_a_pruned_store_is_sound(self, subject: Subject, aged: Store) -> None:
-        """No orphan, no gap, no head adrift."""
+        """No orphan, no gap, no head without its version."""
         subject.requires(Capability.VERIFY)
         aged.prune(keep_last=2, batch_size=2)
         report = aged.verify()

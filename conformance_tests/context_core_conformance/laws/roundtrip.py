@@ -118,7 +118,7 @@ class RoundtripLaws(ValueRoundtripLaws, TypeRoundtripLaws, IdRoundtripLaws):
     @promise("RT09")
     @pytest.mark.parametrize("field", ["created_at", "updated_at"])
     def test_naive_times_are_refused(self, field: str) -> None:
-        """A time without a zone is nobody's time."""
+        """A time without a zone is refused."""
         naive = EPOCH.replace(tzinfo=None)
         with pytest.raises(InvalidContextError) as caught:
             a_context(**dict[str, Any]({field: naive}))

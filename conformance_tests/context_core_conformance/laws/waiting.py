@@ -25,7 +25,7 @@ FORKS: Final = 8
 
 
 class HeldClock:
-    """Holds whoever asks it the time, until it is told to let them go; one after another."""
+    """A clock that blocks each caller until the law releases it, one caller after another."""
 
     def __init__(self) -> None:
         self.is_held = True
@@ -44,7 +44,7 @@ class HeldClock:
         self._may_go_on.release()
 
     def let_all_go(self) -> None:
-        """Hold nobody any more."""
+        """Stop blocking callers."""
         self.is_held = False
         for _ in range(100):
             self._may_go_on.release()

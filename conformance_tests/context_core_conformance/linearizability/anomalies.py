@@ -1,4 +1,4 @@
-"""What breaks a history, told in a little table: who, when, what, got."""
+"""The anomalies of a history, and a table of the calls that show one: who, when, what, got."""
 
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -11,7 +11,7 @@ class Anomaly(StrEnum):
 
     DUPLICATE = "two saves have one version, or one save has two"
     GAP = "a version was given to no save"
-    INVENTED = "what was read was saved by nobody"
+    INVENTED = "a read returned content that no save wrote"
     OTHER_CONTENT = "a version is not what its save wrote"
     REFUSED_BUT_WRITTEN = "a refused save was written"
     NOTHING_TO_DELETE = "a delete told that it removed what was not there"
@@ -19,7 +19,7 @@ class Anomaly(StrEnum):
     FALSE_CONFLICT = "a conflict was reported where there was none"
     RESURRECTED = "a deleted version is there"
     CUT = "the beginning of a history is missing"
-    NOT_THERE = "what existed all the time was not found"
+    NOT_THERE = "a read did not find what existed all the time"
     INSIDE_BATCH = "a batch was seen, or interrupted, in its middle"
     BELOW_EARLIER = "a save got a lower version than one that was acknowledged before it began"
     TIME_TRAVEL = "a version was read before its save began"

@@ -163,7 +163,9 @@ class _Inference:
             for item in call.items:
                 if isinstance(item, Saving):
                     if (item.workflow_id, item.label) in self._by_label:
-                        raise ValueError(f"two saves are called {item.label!r}: nobody could tell which one was read")
+                        raise ValueError(
+                            f"two saves are called {item.label!r}: a read could not be matched to one of them"
+                        )
                     self._by_label[item.workflow_id, item.label] = Written(call, item)
 
     def put(self, call: Call, known: Numbers) -> None:

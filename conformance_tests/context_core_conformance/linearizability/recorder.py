@@ -57,7 +57,7 @@ class Session:
         self._count = 0
 
     def label(self) -> str:
-        """A label that nobody has used."""
+        """A label that no other save uses."""
         self._count += 1
         return f"{self._who}#{self._count}"
 
@@ -122,7 +122,7 @@ class Session:
         return self.record([Listing(workflow_id)], lambda: (self._listed(workflow_id),))
 
     def read_all(self, workflow_id: str) -> Call:
-        """List every version and load each of them. Only for a store on which nobody else is at work."""
+        """List every version and load each of them. Only for a store that no other session uses at the time."""
 
         def read() -> tuple[Result, ...]:
             listed = self._listed(workflow_id)

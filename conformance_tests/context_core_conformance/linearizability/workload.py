@@ -79,7 +79,7 @@ class Racer:
         return self._session.save(workflow_id)
 
     def _save_with_key(self, workflow_id: str) -> Call:
-        """The key is the label, so that whoever knows the call can repeat it."""
+        """The key is the label, so that the call can be repeated from its record."""
         return self._session.save(workflow_id, has_key=True)
 
     def _compare_and_save(self, workflow_id: str) -> Call:

@@ -1,7 +1,7 @@
 """What the process that runs the laws tells the one that reports: one JSON object a line.
 
 ``plan`` (all cases) and ``driver``, or ``failed``; then ``start`` and ``case`` for each case; then ``end``. Where a line
-is missing, the process died: whoever reads knows in which case.
+is missing, the process died in the case that started last.
 """
 
 import json

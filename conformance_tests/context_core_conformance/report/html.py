@@ -15,7 +15,7 @@ from context_core_conformance.report.targets import Target, replay_command
 from context_core_conformance.report.wording import MARKS, WORDS, counted, how_much, seconds
 
 OPEN_AT_FIRST: Final = 20
-"""So many failures are unfolded: a page of a thousand open ones is read by nobody."""
+"""How many causes are unfolded. More would make the page too long to read."""
 
 
 def to_html(run: Run, target: Target) -> str:

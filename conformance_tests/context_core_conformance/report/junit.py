@@ -10,7 +10,7 @@ from context_core_conformance.report.targets import Target, replay_command
 
 
 def to_junit(run: Run, target: Target) -> bytes:
-    """The whole report as an XML document. Cases that were not reached are errors: nobody takes them for passed."""
+    """The whole report as an XML document. Cases that were not reached are errors, so that they do not count as passed."""
     suite = ET.Element("testsuite", name=f"context-core conformance of {run.target}")
     properties = ET.SubElement(suite, "properties")
     for name, value in {"verdict": run.verdict.value, "seed": str(run.seed), **run.versions}.items():

@@ -1,6 +1,6 @@
 """Processes that work on a store until they are killed, and the process that they are forked from.
 
-To start an interpreter and import everything takes longer than all the rest, so that is done once: the nursery never
+To start an interpreter and import everything takes longer than all the rest, so that is done once: the launcher never
 opens a store, has one thread, and forks a worker for each kill.
 """
 
@@ -78,7 +78,7 @@ Order: TypeAlias = Work | Opening
 Report: TypeAlias = Started | Call | Stopped | Opened | Ended
 
 
-def nurse(orders: Connection, reports: Connection) -> None:
+def launch_workers(orders: Connection, reports: Connection) -> None:
     """Fork a worker for each order, one at a time, and report its end; until nobody gives orders any more."""
     while True:
         try:
@@ -102,8 +102,8 @@ def _work(order: Order, orders: Connection, reports: Connection) -> NoReturn:
             _open(order, orders, reports)
         code = 0
     except EOFError:
-        pass  # whoever was to kill us is gone
-    except BaseException:  # noqa: BLE001  # a fork must never return into the nursery's code
+        pass  # the process that was to kill this one has ended
+    except BaseException:  # noqa: BLE001  # a fork must never return into the launcher's code
         traceback.print_exc()
     finally:
         sys.stderr.flush()
