@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from context_core import BackendClosedError, Capability, ReadOnlyError, StorageError, UnsupportedOperationError
-from context_core.maintenance import PruneRequest
+from context_core.maintenance import BackupRequest, PruneRequest
 from context_core.records import DeleteRequest
 from context_core_conformance.calls import VERBS
 from context_core_conformance.promises import promise
@@ -158,14 +158,16 @@ class LiveLaws:
 
     @promise("MO02", "ER01")
     def test_a_backup_overwrites_nothing(self, subject: Subject, tmp_path: Path) -> None:
-        """The file must be new, its folder must exist."""
+        """The file must be new, its folder must exist: for the store, and for the driver when it is called directly."""
         subject.requires(Capability.BACKUP)
-        store = subject.open()
+        store, backend = subject.open(), subject.backend()
         store.save_context(a_context())
         (tmp_path / "precious").write_bytes(b"precious")
         for target in (tmp_path / "precious", tmp_path, tmp_path / "missing" / "backup"):
             with pytest.raises(StorageError):
                 store.backup(target)
+            with pytest.raises(StorageError):
+                backend.backup(BackupRequest(target=target))
         assert (tmp_path / "precious").read_bytes() == b"precious"
         assert not (tmp_path / "missing").exists()
         assert store.load_context("order-7").version == 1
