@@ -1,11 +1,12 @@
 """Laws of order, pages and counts: what a search gives, in which order, and in which form."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from context_core import Capability, InvalidQueryError
+from context_core.conditions import INDEXED_KINDS, FieldKind
 from context_core.query import parse_filters, parse_order
 from context_core.records import QueryRequest, VersionRequest, Want
 from context_core_conformance.promises import promise
@@ -236,18 +237,26 @@ class QueryOrderLaws:
         subject.open().save_contexts(a_context(f"w{number}", feature=f"f{number}") for number in range(500))
         backend = subject.backend()
         asked: list[Any] = [
-            {"workflow_id": "w7"},
-            {"epic_num": 7},
+            *(_narrow_filter(field) for field in INDEXED_KINDS if field not in SCANNED),
             {"epic_num": 7, "story_num": 2},
-            {"story_num": 7},
-            {"feature": "f7"},
             {"feature__prefix": "f7"},
-            {"workflow_name": "other"},
-            {"current_phase": "review"},
             {"status__in": ["failed", "paused"]},
-            {"created_at__gte": EPOCH + timedelta(days=490)},
         ]
         for filters in asked:
             plan = backend.explain(QueryRequest(conditions=parse_filters(filters), limit=5))
             reads_everything = needed(subject.access.reads_everything(plan), "reads_everything")
             assert (filters, plan, reads_everything) == (filters, plan, False)
+
+
+SCANNED: Final = frozenset({"updated_at", "tags"})
+"""The fields that a search may scan: one changes with each save, and one is a list."""
+
+
+def _narrow_filter(field: str) -> dict[str, Any]:
+    """A filter on an indexed field that few workflows meet."""
+    if field == "status":
+        return {field: "failed"}
+    kind = INDEXED_KINDS[field]
+    if kind is FieldKind.TIME:
+        return {f"{field}__gte": EPOCH + timedelta(days=490)}
+    return {field: 7 if kind is FieldKind.NUMBER else "other"}
