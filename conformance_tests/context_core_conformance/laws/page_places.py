@@ -52,6 +52,29 @@ class PlaceLaws:
             found = [(header.workflow_id, header.created_at) for header in backend.query(request).headers]
             assert (place, found) == (place, expected)
 
+    @promise("PA01", "PA03")
+    @pytest.mark.parametrize("want", [Want.HEADERS, Want.DOCUMENTS])
+    @pytest.mark.parametrize("order_by", [("status", "-created_at"), ("-feature", "epic_num", "created_at")], ids=str)
+    def test_a_place_is_told_by_every_field_of_its_order(self, subject: Subject, order_by: Any, want: Want) -> None:
+        """Rows that equal the place in the first fields of the order come after it if a later field says so."""
+        backend, order = subject.backend(), parse_order(order_by)
+        subject.open().save_contexts(
+            a_context(
+                f"w{number:02}",
+                status=("failed", "paused")[number % 2],
+                feature=f"f{number // 8}",
+                epic_num=1 + number // 2 % 2,
+                created_at=MOMENTS[number % 3],
+            )
+            for number in range(16)
+        )
+        whole = backend.query(QueryRequest(order=order, want=Want.HEADERS)).headers
+        names = [header.workflow_id for header in whole]
+        for place, header in enumerate(whole, 1):
+            after = tuple(getattr(header, term.field) for term in total_order(order))
+            found = backend.query(QueryRequest(order=order, want=want, after=after, limit=3))
+            assert [each.workflow_id for each in found.headers or found.documents] == names[place : place + 3]
+
     @promise("PA01", "QU09")
     @each_order
     def test_a_place_goes_with_conditions_limits_and_every_want(self, subject: Subject, order_by: Any) -> None:

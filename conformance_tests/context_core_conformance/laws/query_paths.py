@@ -88,6 +88,19 @@ class QueryPathLaws:
         store.save_contexts([a_context(name, decisions=decisions) for name, decisions in CORPUS.items()])
         return store
 
+    @promise("QU04", "QU05")
+    def test_a_path_does_not_step_into_lists(self, subject: Subject) -> None:
+        """A key below a list leads to nothing, also where an object in the list has it; so does a number as a key."""
+        subject.requires(Capability.JSON_PATHS)
+        store = subject.open()
+        store.save_context(a_context("list", metadata={"items": [{"name": "x"}, {"0": "x"}, "x"]}))
+        store.save_context(a_context("object", metadata={"items": {"name": "x", "0": "x"}}))
+        for key in ("name", "0"):
+            path = JsonPath("metadata", "items", key)
+            assert [each.workflow_id for each in store.search_contexts({path: "x"})] == ["object"]
+            assert [each.workflow_id for each in store.search_contexts({(path, "isnull"): True})] == ["list"]
+            assert [each.workflow_id for each in store.search_contexts({(path, "in"): ["x", "y"]})] == ["object"]
+
     @promise("QU02", "QU03")
     def test_json_values_are_equal_by_one_table(self, corpus: Store) -> None:
         """The value true is not 1, 1 is 1.0, text is no number, null and absent are one; in lists and objects too."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import attrs
+import orjson
 
 from context_core import LimitExceededError, VersionConflictError
 from context_core.records import (
@@ -20,6 +21,7 @@ from context_core.records import (
     StoredDocument,
     VersionHeader,
     VersionRequest,
+    Want,
 )
 from context_core_memory import MemoryBackend
 from faulty_drivers.base_drivers import Querying, Showing, Writing, state_of
@@ -202,3 +204,50 @@ class KeysOfABatchAreLookedAtBeforeIt(MemoryBackend):
             else:
                 operations.append(each)
         return super().batch(BatchRequest(operations=operations))
+
+
+@breaks("PA01", "PA03")
+class PlacesAreToldByTheFirstField(MemoryBackend):
+    """A page of an order by several fields begins behind all rows that equal its place in the first of them."""
+
+    def query(self, request: QueryRequest) -> Selection:
+        if request.after is None or len(request.after) < 3:
+            return super().query(request)
+        field = request.order[0].field
+        found = super().query(attrs.evolve(request, want=Want.RECORDS, limit=None, offset=0))
+        kept = [
+            (header, document)
+            for header, document in zip(found.headers, found.documents, strict=True)
+            if getattr(header, field) != request.after[0]
+        ][request.offset :][: request.limit]
+        return Selection(
+            headers=() if request.want is Want.DOCUMENTS else [header for header, _ in kept],
+            documents=() if request.want is Want.HEADERS else [document for _, document in kept],
+            count=len(kept),
+        )
+
+
+@breaks("QU04", "QU05")
+class PathsStepIntoLists(Querying):
+    """A key below a list is looked for in the objects of the list."""
+
+    def query(self, request: QueryRequest) -> Selection:
+        paths = [each for each in request.conditions if each.path and each.operator == "eq"]
+        if not paths or request.want is not Want.DOCUMENTS:
+            return super().query(request)
+        rest = attrs.evolve(request, conditions=[each for each in request.conditions if each not in paths])
+        found = [
+            document
+            for document in super().query(rest).documents
+            if all(each.value in _reached(orjson.loads(document.document)[each.field], each.path) for each in paths)
+        ]
+        return Selection(documents=found, count=len(found))
+
+
+def _reached(value: Any, path: Any) -> list[Any]:
+    """What a path leads to, through every object of a list."""
+    if not path:
+        return [value]
+    if isinstance(value, list):
+        return [found for item in value for found in _reached(item, path) if isinstance(item, dict)]
+    return _reached(value[path[0]], path[1:]) if isinstance(value, dict) and path[0] in value else [None]
