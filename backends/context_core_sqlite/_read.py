@@ -45,8 +45,8 @@ from context_core_sqlite._sql import order_by, where
 _DOCUMENT: Final = ", ".join(DOCUMENT_COLUMNS)
 _PACKED: Final = ", ".join(PACKED_COLUMNS)
 _STANDING: Final = """
-    (SELECT version FROM workflow_context WHERE workflow_id = ?1),
-    (SELECT max(version) FROM workflow_context_versions WHERE workflow_id = ?1)"""
+    (SELECT version FROM workflow_context WHERE workflow_id = ?),
+    (SELECT max(version) FROM workflow_context_versions WHERE workflow_id = ?)"""
 """Where the head of the only workflow asked for stands, and its newest version: looked up once for all rows."""
 _PACKED_AND_STANDING: Final = f"{_PACKED}, {HEAD_OF_VERSION}, {NEWEST_OF_VERSION}"
 _VERSION: Final = ", ".join(VERSION_COLUMNS)
@@ -159,7 +159,8 @@ def _page_of_one(
     connection: sqlite3.Connection, sql: str, workflow_id: str, limit: int | None, offset: int
 ) -> list[tuple[Any, ...]]:
     """A page of the history of one workflow, each row with `_STANDING`; raise where it is one that no verb reads."""
-    found = _page(connection, sql, (workflow_id,), limit, offset)
+    # Twice for `_STANDING` and once for the condition: Python takes no numbered parameters from a sequence.
+    found = _page(connection, sql, (workflow_id,) * 3, limit, offset)
     if found:
         DamagedHistoryError.check(workflow_id, *found[0][-2:])
     else:
@@ -171,7 +172,7 @@ def _history_of(of: str | Story) -> tuple[str, Sequence[str], tuple[Any, ...]]:
     if isinstance(of, Story):
         order = ("version", "created_at", "workflow_id")
         return "epic_num = ? AND story_num IS ?", order, (of.epic_num, of.story_num)
-    return "workflow_id = ?1", ("version",), (of,)
+    return "workflow_id = ?", ("version",), (of,)
 
 
 def query(connection: sqlite3.Connection, request: QueryRequest) -> Selection:

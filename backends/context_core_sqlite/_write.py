@@ -35,9 +35,9 @@ REPACKED_AT_ONCE: Final = 200
 _HEAD: Final = f"""
     SELECT version, {NEWEST_OF_HEAD}, {BASE_SAVED_AT}, {", ".join(RECORD_COLUMNS)} FROM workflow_context AS head WHERE workflow_id = ?"""
 _WITHOUT_HEAD: Final = """
-    SELECT (SELECT last_version FROM workflow_context_tombstones WHERE workflow_id = ?1),
-        (SELECT deleted_at FROM workflow_context_tombstones WHERE workflow_id = ?1),
-        (SELECT max(version) FROM workflow_context_versions WHERE workflow_id = ?1)"""
+    SELECT (SELECT last_version FROM workflow_context_tombstones WHERE workflow_id = ?),
+        (SELECT deleted_at FROM workflow_context_tombstones WHERE workflow_id = ?),
+        (SELECT max(version) FROM workflow_context_versions WHERE workflow_id = ?)"""
 _VERSION_OF_KEY: Final = """
     SELECT version, saved_at, content_hash FROM workflow_context_versions
     WHERE workflow_id = ? AND idempotency_key = ?"""
@@ -198,7 +198,7 @@ def _head(connection: sqlite3.Connection, workflow_id: str) -> _Head:
     if found:
         version, newest, base_saved_at, *values = found[0]
         return _Head(workflow_id, version, values[_SAVED_AT], tuple(values), base_saved_at, newest)
-    last_version, deleted_at, newest = rows(connection, _WITHOUT_HEAD, (workflow_id,))[0]
+    last_version, deleted_at, newest = rows(connection, _WITHOUT_HEAD, (workflow_id,) * 3)[0]
     return _Head(workflow_id, last_version or 0, deleted_at or "", newest=newest)
 
 

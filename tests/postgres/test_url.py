@@ -105,3 +105,9 @@ def test_unknown_option_is_named_with_the_known(name):
         address(f"postgresql://user:hunter2@host/db?{name}=hushhush")
     assert "hunter2" not in str(caught.value)
     assert "hushhush" not in str(caught.value)
+
+
+def test_the_zone_of_naive_times_is_no_option():
+    """The driver adopts no database of another schema, so the option would say nothing."""
+    with pytest.raises(ConfigurationError, match="naive_times"):
+        address_of(BackendURL.parse("postgresql://localhost/none?naive_times=UTC"))
