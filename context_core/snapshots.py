@@ -1,5 +1,6 @@
 """`SnapshotBackend`: what the snapshots of all drivers have in common."""
 
+import abc
 from typing import NoReturn
 
 from context_core.errors import BackendClosedError, ReadOnlyError
@@ -19,9 +20,9 @@ class SnapshotBackend(ContextBackend):
         self._description = description
 
     @property
+    @abc.abstractmethod
     def is_closed(self) -> bool:
         """Whether the view can no longer be read."""
-        raise NotImplementedError
 
     def save(self, request: SaveRequest) -> NoReturn:
         """Refuse.

@@ -23,7 +23,12 @@ from context_core import (
 )
 from context_core.model import utc_now
 from context_core.records import SaveRequest
-from context_core_conformance.faults.interrupts import InterruptibleSession, interrupting, on_signal, skip_where_traced
+from context_core_conformance.faults.interruption import (
+    InterruptibleSession,
+    interrupting,
+    on_signal,
+    skip_where_traced,
+)
 from context_core_conformance.linearizability.checker import linearize
 from context_core_conformance.linearizability.histories import Call, Outcome
 from context_core_conformance.linearizability.recorder import Session

@@ -3,7 +3,7 @@
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes
 from context_core_conformance.subject import Subject
-from context_core_conformance.workers.process_settings import changed_by_a_store
+from context_core_conformance.workers.settings_snapshot import changed_by_a_store
 
 
 class ProcessSettingsLaws:

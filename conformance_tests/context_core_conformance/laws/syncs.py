@@ -3,7 +3,7 @@
 import pytest
 
 from context_core import Capability
-from context_core_conformance.faults.syncs import counter_of_syncs, save_and_count_syncs
+from context_core_conformance.faults.sync_counter import counter_of_syncs, save_and_count_syncs
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_processes
 from context_core_conformance.skipping import Skip, SkipKind

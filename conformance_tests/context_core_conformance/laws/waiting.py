@@ -12,7 +12,7 @@ import pytest
 
 from context_core import BackendBusyError, Capability, OutcomeUnknownError
 from context_core.model import utc_now
-from context_core_conformance.faults.interrupts import on_signal, skip_where_traced
+from context_core_conformance.faults.interruption import on_signal, skip_where_traced
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import PATIENCE_S, in_processes, in_threads
 from context_core_conformance.samples import a_context
