@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from context_core import Capability, ContextNotFoundError, PhaseTransition, VersionConflictError
+from context_core import Capability, ContextNotFoundError, Delete, PhaseTransition, Save, VersionConflictError
 from context_core.records import Deleted, DeleteRequest, QueryRequest, SavedVersion, VersionRequest, Want
 from context_core_conformance.promises import promise
 from context_core_conformance.racing import in_threads
@@ -68,6 +68,24 @@ class DeleteLaws:
         assert len(subject.raw_storage()) > before + 20 * TOMBSTONE_BYTES
         store.delete_context("order-7")
         assert len(subject.raw_storage()) < before + TOMBSTONE_BYTES
+
+    @promise("DE01")
+    def test_nothing_is_left_of_large_documents(self, subject: Subject) -> None:
+        """Engines keep large values apart, in pages, tables or files of their own: these go too, in a batch as well."""
+        store = subject.open()
+        store.save_context(a_context("other"))
+        before = len(subject.raw_storage())
+        large = "".join(incompressible(part) for part in range(200))
+        for number in range(3):
+            store.save_contexts(
+                a_context(name, metadata={"blob": f"{number}{large}", "mark": f"{MARK}{number}"}) for name in ("w", "x")
+            )
+        assert len(subject.raw_storage()) > before + len(large)
+        store.delete_context("w")
+        store.batch([Delete("x"), Save(a_context("y"))])
+        left = subject.raw_storage()
+        assert MARK.encode() not in left
+        assert len(left) < before + 4 * TOMBSTONE_BYTES
 
     @promise("DE01", "BA06")
     def test_a_delete_in_a_batch_leaves_no_content_either(self, subject: Subject) -> None:

@@ -179,3 +179,26 @@ class ItNeverWaitsAsDeclared(SqliteBackend):
 
     def __init__(self, path: Any, **options: Any) -> None:
         super().__init__(path, **options | {"busy_timeout_s": min(options.get("busy_timeout_s", 30.0), 30.0) * 3})
+
+
+@breaks("DE01")
+class LargeDocumentsStayInASideTable(SqliteBackend):
+    """A copy of each document over a megabyte lies in a table of its own, which a delete does not look at."""
+
+    def batch(self, request: BatchRequest) -> list[Outcome]:
+        outcomes = super().batch(request)
+        for operation in request.operations:
+            if isinstance(operation, SaveRequest):
+                self._keep(operation)
+        return outcomes
+
+    def save(self, request: SaveRequest) -> SavedVersion:
+        saved = super().save(request)
+        self._keep(request)
+        return saved
+
+    def _keep(self, request: SaveRequest) -> None:
+        if len(request.record.document) > 1_000_000:
+            with closing(sqlite3.connect(_path(self))) as connection, connection:
+                connection.execute("CREATE TABLE IF NOT EXISTS large_documents (document BLOB)")
+                connection.execute("INSERT INTO large_documents VALUES (?)", (request.record.document,))
