@@ -35,7 +35,7 @@ HEADER_COLUMNS: Final = ("workflow_id", "version", *_VALUES)
 """What a header says of heads and of versions alike."""
 
 LINEAGE_COLUMNS: Final = ("idempotency_key", "origin_workflow_id", "origin_version")
-"""What a header says of versions alone."""
+"""What each version keeps of its own save. The header of a head shows those of its newest version (VE10)."""
 
 VERSION_COLUMNS: Final = (*HEADER_COLUMNS, *LINEAGE_COLUMNS)
 """All of a header, in the order that `header` takes them."""

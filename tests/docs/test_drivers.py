@@ -115,8 +115,8 @@ def test_the_finished_driver_keeps_every_promise(tutorial):
 
 def test_a_law_fails_as_it_is_shown(tutorial):
     """After the change that the page asks for."""
-    (changed,) = re.findall(r"write `(if size > 2 \* limit:)`", TEXT)
-    source = DRIVERS[1].replace("if size > limit:", changed)
+    (changed,) = re.findall(r"write `(2 \* self.limits.document_bytes)`", TEXT)
+    source = DRIVERS[1].replace("record.workflow_id, self.limits.document_bytes", f"record.workflow_id, {changed}")
     assert source != DRIVERS[1]
     (tutorial / "dict_backend.py").write_text(source, encoding="utf-8")
     done = context_core(COMMANDS[2], tutorial)
