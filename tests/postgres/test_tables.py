@@ -104,7 +104,7 @@ def test_tables_partitioned_by_workflow_serve_all_the_same(postgres_server, sche
             {parts} DROP TABLE "{schema}".old_{table}"""
         )
     postgres_server.sql(
-        f"""CREATE TRIGGER no_change BEFORE UPDATE OR DELETE ON "{schema}".workflow_context_versions
+        f"""CREATE TRIGGER workflow_context_versions_no_change BEFORE UPDATE OR DELETE ON "{schema}".workflow_context_versions
         FOR EACH ROW EXECUTE FUNCTION "{schema}".workflow_context_versions_refuse()"""
     )
     with ContextPersistence(url) as store:
