@@ -75,6 +75,16 @@ def test_a_save_takes_the_next_number(standing, version):
 
 
 @pytest.mark.parametrize("standing", [HEAD, TOMBSTONE])
+def test_numbers_end_at_64_bits(standing):
+    """The last number is given; behind it a save is refused, and the error tells the number and the limit."""
+    largest = 9_223_372_036_854_775_807
+    assert save(attrs.evolve(standing, version=largest - 1)).version == largest
+    with pytest.raises(LimitExceededError) as caught:
+        save(attrs.evolve(standing, version=largest))
+    assert (caught.value.actual, caught.value.limit) == (largest + 1, largest)
+
+
+@pytest.mark.parametrize("standing", [HEAD, TOMBSTONE])
 @pytest.mark.parametrize(("stood_at", "expected"), [(BEFORE, NOW), (NOW, NOW), (LATER, LATER)])
 def test_a_clock_that_went_back_moves_no_time_back(standing, stood_at, expected):
     """The time of a save is never earlier than that of the head or the tombstone (VE08)."""
