@@ -83,7 +83,16 @@ def strange_drivers(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("scheme", "anomalies"),
     [
-        ("torn", {Anomaly.TORN, Anomaly.REFUSED_BUT_WRITTEN, Anomaly.INSIDE_BATCH, Anomaly.NOT_THERE}),
+        (
+            "torn",
+            {
+                Anomaly.TORN,
+                Anomaly.REFUSED_BUT_WRITTEN,
+                Anomaly.INSIDE_BATCH,
+                Anomaly.NOT_THERE,
+                Anomaly.LOST_UPDATE,
+            },
+        ),
         ("hasty", {Anomaly.REFUSED_BUT_WRITTEN}),
         ("late", {Anomaly.STALE, Anomaly.OTHER_CONTENT, Anomaly.NOT_THERE}),
     ],

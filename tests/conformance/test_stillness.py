@@ -2,6 +2,7 @@
 
 import threading
 
+import deadlocked_worker
 import pytest
 
 from context_core_conformance import racing
@@ -26,16 +27,10 @@ def test_racing_threads_that_deadlock_are_named(monkeypatch):
         in_threads(2, take_both)
 
 
-def wait_for_ever(start, number):
-    stillness.STILL_S = 0.4
-    start.wait()
-    threading.Event().wait()
-
-
 def test_a_racing_process_that_deadlocks_is_named():
     """By itself: it says where its threads stand, and ends."""
     with pytest.raises(TimeoutError, match=r"a racing process hangs, at\n(.*\n)*.*wait_for_ever"):
-        in_processes(1, wait_for_ever)
+        in_processes(1, deadlocked_worker.wait_for_ever)
 
 
 def test_threads_of_which_one_moves_do_not_hang():

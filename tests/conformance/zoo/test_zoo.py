@@ -21,6 +21,8 @@ WHOLE_LIVES: Final = "test_stateful_lives_agree_with_the_model"
 pytestmark = pytest.mark.filterwarnings(
     # What some faulty drivers leave open is collected after their own run.
     "ignore::ResourceWarning",
+    # Threads that a faulty driver leaves behind end after its own run.
+    "ignore::pytest.PytestUnhandledThreadExceptionWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
 )
 
