@@ -42,10 +42,15 @@ class SqliteSnapshot(SnapshotBackend):
     def _begin(self) -> None:
         options = self._options
         with translating(options.location, options.busy_timeout_s):
-            self._connection: sqlite3.Connection | None = connect(options)
-            self._connection.execute("BEGIN")
-            # A read transaction begins with its first read, not with BEGIN.
-            self._connection.execute("SELECT 1 FROM workflow_context LIMIT 1").fetchall()
+            connection = connect(options)
+            try:
+                connection.execute("BEGIN")
+                # A read transaction begins with its first read, not with BEGIN.
+                connection.execute("SELECT 1 FROM workflow_context LIMIT 1").fetchall()
+            except BaseException:
+                connection.close()
+                raise
+            self._connection: sqlite3.Connection | None = connection
 
     def load(self, request: LoadRequest) -> list[StoredDocument]:
         """As the store, at the moment of the snapshot."""
